@@ -1,0 +1,144 @@
+"""Clocks: the only module that imports `time`.
+
+A clock tells the world its time and waits for it. `VirtualClock` jumps; `RealClock` sleeps in the kernel until a
+deadline, a registered file descriptor, or a wake-up from another thread. `WallClock` is a device's own calendar.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+
+VIRTUAL_EPOCH_UTC_S = 1_767_225_600
+"""Wall time at world time 0 of a virtual bench: 2026-01-01T00:00:00Z. Fixed, so that every signature repeats."""
+
+
+class Clock(Protocol):
+    """What the world needs of a clock. Times are integers in nanoseconds from the world's start."""
+
+    virtual: bool
+
+    def now_ns(self) -> int:
+        """Return the time since the world's start."""
+
+    def wait_until(self, deadline_ns: int | None) -> None:
+        """Return at `deadline_ns`, or earlier when something else wants attention. None: wait for that alone."""
+
+    def wake(self) -> None:
+        """End a wait from another thread."""
+
+    def epoch_utc_s(self) -> int:
+        """Wall time (UTC seconds) at world time 0."""
+
+
+class VirtualClock:
+    """Time that jumps to the next deadline."""
+
+    virtual = True
+
+    def __init__(self) -> None:
+        self._now_ns = 0
+
+    def now_ns(self) -> int:
+        """Return the time that was last jumped to."""
+        return self._now_ns
+
+    def wait_until(self, deadline_ns: int | None) -> None:
+        """Jump."""
+        if deadline_ns is not None and deadline_ns > self._now_ns:
+            self._now_ns = deadline_ns
+
+    def wake(self) -> None:
+        """Do nothing: nobody waits on a virtual clock."""
+
+    def epoch_utc_s(self) -> int:
+        """Return the fixed virtual epoch."""
+        return VIRTUAL_EPOCH_UTC_S
+
+
+class RealClock:
+    """Time that passes; waits in the kernel for a deadline, a readable file descriptor or a wake-up."""
+
+    virtual = False
+
+    def __init__(self) -> None:
+        self._start_ns = time.monotonic_ns()
+        self._epoch_utc_s = int(time.time())
+        self._selector = selectors.DefaultSelector()
+        self._wake_rx, self._wake_tx = socket.socketpair()
+        self._wake_rx.setblocking(False)
+        self._wake_tx.setblocking(False)
+        self._selector.register(self._wake_rx, selectors.EVENT_READ, self._drain_wake)
+
+    def now_ns(self) -> int:
+        """Return the monotonic time since this clock was made."""
+        return time.monotonic_ns() - self._start_ns
+
+    def epoch_utc_s(self) -> int:
+        """Return the wall time at which this clock was made."""
+        return self._epoch_utc_s
+
+    def register(self, fd: int | socket.socket, on_readable: Callable[[], None]) -> None:
+        """Call `on_readable` from inside a wait whenever `fd` has something to read."""
+        self._selector.register(fd, selectors.EVENT_READ, on_readable)
+
+    def unregister(self, fd: int | socket.socket) -> None:
+        """Forget a file descriptor that was registered."""
+        self._selector.unregister(fd)
+
+    def wait_until(self, deadline_ns: int | None) -> None:
+        """Sleep until the deadline or until a file descriptor or a wake-up was served, whichever is first."""
+        timeout_s = None
+        if deadline_ns is not None:
+            timeout_s = max(0, deadline_ns - self.now_ns()) / NS_PER_S
+        for key, _ in self._selector.select(timeout_s):
+            key.data()
+
+    def wake(self) -> None:
+        """End a wait from another thread; a wake-up that is already pending is enough."""
+        try:
+            self._wake_tx.send(b"\0")
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Give back the descriptors."""
+        self._selector.close()
+        self._wake_rx.close()
+        self._wake_tx.close()
+
+    def _drain_wake(self) -> None:
+        try:
+            while self._wake_rx.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+
+@dataclass(slots=True, kw_only=True)
+class WallClock:
+    """A device's own calendar: phone, tester, portal and ECU each have one, and none needs to be right.
+
+    `offset_s` is a constant error, `drift_ppm` grows with world time, `is_set=False` is a clock that lost its battery.
+    """
+
+    epoch_utc_s: int = VIRTUAL_EPOCH_UTC_S
+    offset_s: int = 0
+    drift_ppm: int = 0
+    is_set: bool = True
+
+    def utc_s(self, now_ns: int) -> int:
+        """Return what this device believes the UTC time to be, in whole seconds, whether set or not."""
+        return self.epoch_utc_s + self.offset_s + (now_ns + now_ns * self.drift_ppm // 1_000_000) // NS_PER_S
+
+    def utc_s_or_none(self, now_ns: int) -> int | None:
+        """Return the UTC time, or None when this clock was never set."""
+        return self.utc_s(now_ns) if self.is_set else None

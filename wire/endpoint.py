@@ -1,0 +1,115 @@
+"""The contract of every sans-IO core that speaks CAN, and the one glue that stands between cores and carriers.
+
+A core owns state and nothing else. Inputs: frames, the confirmation that a frame of its own went out, and time. Outputs:
+frames (each naming its port), events, the next wake-up. One frame is in flight per core and port.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from wire.frame import Frame
+from wire.world import World
+
+
+class Core(Protocol):
+    """A device or protocol without socket, thread, sleep or clock. Ports are small integers from 0.
+
+    `outputs` holds (port, frame) pairs to put on the bus; after handing one over, the glue waits for that port's
+    `frame_sent` before it hands over the next for the same port: a core only queues there what may go out now.
+    """
+
+    name: str
+    outputs: deque[tuple[int, Frame]]
+
+    def receive(self, port: int, frame: Frame, now_ns: int) -> None:
+        """Take a frame that arrived on `port`."""
+
+    def frame_sent(self, port: int, now_ns: int) -> None:
+        """Learn that the frame in flight on `port` went out."""
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Do what is due at `now_ns`."""
+
+    def next_deadline(self) -> int | None:
+        """Return when `handle_timer` wants to be called next, or None."""
+
+
+class Carrier(Protocol):
+    """One place on a bus, virtual or real: what `wire.can_bus.BusPort` offers, and a VCI driver's raw channel."""
+
+    on_sent: Callable[[Frame], None] | None
+
+    def send(self, frame: Frame) -> None:
+        """Put a frame on the bus; `on_sent` confirms it."""
+
+    def listen(self, can_ids: Iterable[int] | None, listener: Callable[[Frame], None]) -> None:
+        """Receive frames with these identifiers (None: all)."""
+
+
+class Endpoint:
+    """Puts a core on carriers: hands it frames, confirmations and wake-ups, and its frames to the bus.
+
+    After calling a core's own methods from outside (to send a request, say), call `flush`. `on_activity` runs after each
+    input, when the core's events may be collected.
+    """
+
+    __slots__ = ("_core", "_ports", "_timer", "name", "on_activity", "world")
+
+    def __init__(
+        self,
+        world: World,
+        core: Core,
+        ports: Sequence[tuple[Carrier, Iterable[int] | None]],
+        on_activity: Callable[[], None] | None = None,
+    ) -> None:
+        self.world = world
+        self.name = core.name
+        self.on_activity = on_activity
+        self._core = core
+        self._timer = world.timer(core.name, self._on_timer)
+        self._ports = [carrier for carrier, _ in ports]
+        for number, (carrier, can_ids) in enumerate(ports):
+            carrier.on_sent = self._sent_callback(number)
+            carrier.listen(can_ids, self._receive_callback(number))
+
+    def flush(self) -> None:
+        """Hand over what the core wants to send and re-arm its wake-up."""
+        core = self._core
+        outputs = core.outputs
+        while outputs:
+            port, frame = outputs.popleft()
+            self._ports[port].send(frame)
+        deadline_ns = core.next_deadline()
+        if deadline_ns != self._timer.deadline_ns:
+            self._timer.set(deadline_ns)
+
+    def _on_timer(self, now_ns: int) -> None:
+        self._core.handle_timer(now_ns)
+        self.flush()
+        if self.on_activity is not None:
+            self.on_activity()
+
+    def _receive_callback(self, port: int) -> Callable[[Frame], None]:
+        core, world, flush = self._core, self.world, self.flush
+
+        def on_frame(frame: Frame) -> None:
+            core.receive(port, frame, world.now_ns)
+            flush()
+            if self.on_activity is not None:
+                self.on_activity()
+
+        return on_frame
+
+    def _sent_callback(self, port: int) -> Callable[[Frame], None]:
+        core, world, flush = self._core, self.world, self.flush
+
+        def on_sent(_: Frame) -> None:
+            core.frame_sent(port, world.now_ns)
+            flush()
+            if self.on_activity is not None:
+                self.on_activity()
+
+        return on_sent

@@ -1,0 +1,214 @@
+"""The world: a small discrete-event kernel. A heap of (deadline, sequence, callback), a clock, named random streams.
+
+With a `VirtualClock` time jumps to the next deadline; with a `RealClock` the same cores run while the kernel waits.
+Order in one instant is the order of scheduling. An exception in a callback stops the world for good: no silent bus.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable
+
+from wire.clock import NS_PER_MS, Clock, VirtualClock
+from wire.errors import LocalMisuse, WorldStopped
+
+MAX_EVENTS_PER_INSTANT = 1_000_000
+"""More callbacks than this without time moving is a loop between cores, not a busy bus: 1,000 ECUs need a few thousand."""
+
+LATE_NS = NS_PER_MS
+"""With a real clock a callback that runs later than this after its deadline counts as an overrun."""
+
+Callback = Callable[[], None]
+
+
+class Timer:
+    """One re-armable deadline. Moved lazily: arming later than before costs no heap entry.
+
+    `_armed` is a stack of strictly falling times that stand in the heap for this timer; the earliest is on top. Setting
+    a deadline pushes an entry only if none stands earlier, so S3 re-armed on every request does not fill the heap.
+    """
+
+    __slots__ = ("_armed", "_callback", "_world", "deadline_ns", "name")
+
+    def __init__(self, world: World, name: str, callback: Callable[[int], None]) -> None:
+        self._world = world
+        self._callback = callback
+        self._armed: list[int] = []
+        self.name = name
+        self.deadline_ns: int | None = None
+
+    def set(self, deadline_ns: int | None) -> None:
+        """Ask to be called at `deadline_ns` (world time; the past means now), or not at all with None."""
+        self.deadline_ns = deadline_ns
+        if deadline_ns is not None:
+            armed = self._armed
+            if not armed or deadline_ns < armed[-1]:
+                armed.append(deadline_ns)
+                self._world.call_at(deadline_ns, self._fire)
+
+    def _fire(self) -> None:
+        self._armed.pop()
+        deadline_ns = self.deadline_ns
+        if deadline_ns is None:
+            return
+        now_ns = self._world.now_ns
+        if deadline_ns <= now_ns:
+            self.deadline_ns = None
+            self._callback(now_ns)
+        else:
+            self.set(deadline_ns)
+
+
+class World:
+    """Simulated time and the things that happen in it.
+
+    `now_ns` is the time of the current instant. `seed` alone determines everything random: see `rng`.
+    """
+
+    def __init__(self, seed: int = 0, clock: Clock | None = None) -> None:
+        self.seed = seed
+        self.clock: Clock = VirtualClock() if clock is None else clock
+        self.virtual = self.clock.virtual
+        self.now_ns = self.clock.now_ns()
+        self.overruns = 0
+        self.worst_overrun_ns = 0
+        self._heap: list[tuple[int, int, Callback]] = []
+        self._sequence = 0
+        self._running = False
+        self._stopped: WorldStopped | None = None
+        self._posted: deque[Callback] = deque()
+
+    # ---- scheduling
+
+    def call_at(self, when_ns: int, callback: Callback) -> None:
+        """Run `callback` once at `when_ns`; a time in the past means this instant, after what is already due."""
+        self._sequence = sequence = self._sequence + 1
+        heapq.heappush(self._heap, (when_ns, sequence, callback))
+
+    def timer(self, name: str, callback: Callable[[int], None]) -> Timer:
+        """Return a new unarmed timer; `callback` gets the time at which it fires."""
+        return Timer(self, name, callback)
+
+    def post(self, callback: Callback) -> None:
+        """Run `callback` in the world as soon as it runs; the one method that another thread may call."""
+        self._posted.append(callback)
+        self.clock.wake()
+
+    def rng(self, name: str) -> random.Random:
+        """Return a new random stream that depends on the seed and `name` alone.
+
+        Streams are independent, so an extra draw in one (a fault, say) changes no key made from another.
+        """
+        digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
+        return random.Random(int.from_bytes(digest, "big"))  # noqa: S311 - reproducibility is the purpose
+
+    def utc_s(self) -> int:
+        """Return the true wall time in whole UTC seconds (a device's own clock may differ: `WallClock`)."""
+        return self.clock.epoch_utc_s() + self.now_ns // 1_000_000_000
+
+    # ---- running
+
+    def run_for(self, duration_ns: int) -> None:
+        """Let `duration_ns` pass."""
+        self.run_until(_never, duration_ns)
+
+    def run_until(self, done: Callable[[], bool], timeout_ns: int) -> bool:
+        """Run until `done()` holds or `timeout_ns` has passed; return whether it holds.
+
+        `done` is asked before the first and after every callback. Raises `WorldStopped` when a callback raises (and
+        ever after), `LocalMisuse` when called from inside a callback.
+        """
+        if self._stopped is not None:
+            raise self._stopped
+        if self._running:
+            raise LocalMisuse("the world is already running: do not block inside a callback, schedule instead")
+        if timeout_ns < 0:
+            raise LocalMisuse(f"time does not run backwards: timeout {timeout_ns} ns")
+        self._running = True
+        callback: Callback | None = None
+        end_ns = self.now_ns + timeout_ns if self.virtual else self.clock.now_ns() + timeout_ns
+        heap = self._heap
+        pop = heapq.heappop
+        here = 0
+        try:
+            while not done():
+                if self._posted:
+                    callback = self._posted.popleft()
+                    if not self.virtual:
+                        self.now_ns = max(self.now_ns, self.clock.now_ns())
+                    callback()
+                    continue
+                if not heap or heap[0][0] > end_ns:
+                    if self.virtual:
+                        self._advance(end_ns)
+                        return done()
+                    if self._wait_real(end_ns):
+                        return done()
+                    continue
+                if not self.virtual and heap[0][0] > self.now_ns and not self._due_real(heap[0][0]):
+                    continue
+                when_ns, _, callback = pop(heap)
+                if when_ns > self.now_ns:
+                    self.now_ns = when_ns
+                    here = 0
+                else:
+                    here += 1
+                    if here > MAX_EVENTS_PER_INSTANT and self.virtual:
+                        self._too_many()
+                callback()
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                raise  # Ctrl-C is the person's wish, not the world's fault
+            self._stopped = WorldStopped(_name_of(callback), self.now_ns, self.seed, error)
+            raise self._stopped from error
+        finally:
+            self._running = False
+            if self.virtual:
+                self.clock.wait_until(self.now_ns)
+        return True
+
+    def _advance(self, end_ns: int) -> None:
+        self.now_ns = max(self.now_ns, end_ns)
+
+    def _too_many(self) -> None:
+        raise LocalMisuse(
+            f"more than {MAX_EVENTS_PER_INSTANT} callbacks at {self.now_ns} ns without time moving: two cores answer each "
+            "other in a loop"
+        )
+
+    def _wait_real(self, end_ns: int) -> bool:
+        """Sleep to the end of the run or the next sign of life; return whether the end is reached."""
+        self.clock.wait_until(end_ns)
+        self.now_ns = max(self.now_ns, self.clock.now_ns())
+        return self.now_ns >= end_ns
+
+    def _due_real(self, when_ns: int) -> bool:
+        """Sleep until `when_ns` or the next sign of life; return whether the deadline is due. Count lateness."""
+        now_ns = self.clock.now_ns()
+        if now_ns < when_ns:
+            self.clock.wait_until(when_ns)
+            now_ns = self.clock.now_ns()
+            if now_ns < when_ns:
+                self.now_ns = max(self.now_ns, now_ns)
+                return False
+        late_ns = now_ns - when_ns
+        if late_ns > LATE_NS:
+            self.overruns += 1
+            self.worst_overrun_ns = max(self.worst_overrun_ns, late_ns)
+        self.now_ns = max(self.now_ns, now_ns)
+        return True
+
+
+def _never() -> bool:
+    return False
+
+
+def _name_of(callback: Callback | None) -> str:
+    owner = getattr(callback, "__self__", None)
+    name = getattr(owner, "name", None)
+    if isinstance(name, str):
+        return name
+    return getattr(callback, "__qualname__", repr(callback))
