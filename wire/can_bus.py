@@ -308,9 +308,7 @@ def _exact_time_ns(frame: Frame, bitrate: int, data_bitrate: int) -> int:
     nominal_stuff = _stuff_bits(bits[:nominal])
     data_stuff = _stuff_bits(bits) - nominal_stuff
     data_rate = data_bitrate if frame.brs else bitrate
-    return _fd_time_ns(
-        nominal + nominal_stuff, data + data_stuff + _fd_crc_bits(len(frame.data)), bitrate, data_rate
-    )
+    return _fd_time_ns(nominal + nominal_stuff, data + data_stuff + _fd_crc_bits(len(frame.data)), bitrate, data_rate)
 
 
 @lru_cache(maxsize=4096)
@@ -318,15 +316,12 @@ def _header_bits(can_id: int, size: int, *, fd: bool, brs: bool) -> str:
     """Return the bits from start of frame to DLC, for classic frames and FD frames."""
     dlc = size if size <= 8 else (9, 10, 11, 12, 13, 14, 15)[(12, 16, 20, 24, 32, 48, 64).index(size)]
     number = can_id & EXTENDED_MASK
-    if can_id >= EXTENDED:
-        base = f"0{number >> 18:011b}11{number & 0x3FFFF:018b}0"
+    base = f"0{number >> 18:011b}11{number & 0x3FFFF:018b}0" if can_id >= EXTENDED else f"0{number:011b}00"
+    if fd:
+        reserved = f"10{int(brs)}0"  # FDF, res, BRS, ESI
     else:
-        base = f"0{number:011b}00"
-    if fd:  # [r0 is FDF here], res, BRS, ESI
-        base = (base if can_id >= EXTENDED else base[:-1] + "0") + f"10{int(brs)}0"
-    else:
-        base += "00" if can_id >= EXTENDED else "0"
-    return base + f"{dlc:04b}"
+        reserved = "00" if can_id >= EXTENDED else "0"
+    return base + reserved + f"{dlc:04b}"
 
 
 def _crc15(bits: str) -> int:

@@ -6,6 +6,7 @@ deadline, a registered file descriptor, or a wake-up from another thread. `WallC
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import time
@@ -74,8 +75,8 @@ class RealClock:
         self._epoch_utc_s = int(time.time())
         self._selector = selectors.DefaultSelector()
         self._wake_rx, self._wake_tx = socket.socketpair()
-        self._wake_rx.setblocking(False)
-        self._wake_tx.setblocking(False)
+        self._wake_rx.settimeout(0)
+        self._wake_tx.settimeout(0)
         self._selector.register(self._wake_rx, selectors.EVENT_READ, self._drain_wake)
 
     def now_ns(self) -> int:
@@ -104,10 +105,8 @@ class RealClock:
 
     def wake(self) -> None:
         """End a wait from another thread; a wake-up that is already pending is enough."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             self._wake_tx.send(b"\0")
-        except BlockingIOError:
-            pass
 
     def close(self) -> None:
         """Give back the descriptors."""
@@ -116,11 +115,9 @@ class RealClock:
         self._wake_tx.close()
 
     def _drain_wake(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             while self._wake_rx.recv(4096):
                 pass
-        except BlockingIOError:
-            pass
 
 
 @dataclass(slots=True, kw_only=True)

@@ -42,7 +42,8 @@ class CertificateFormatError(RemoteFault):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosticClaims:
     """What a diagnostic certificate releases: for this VIN and this ECU address, in this role (`wire.token.Role`), these
-    scopes (`wire.token.Scope` bits)."""
+    scopes (`wire.token.Scope` bits).
+    """
 
     vin: str
     ecu_address: int

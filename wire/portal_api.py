@@ -344,7 +344,8 @@ class Unlock:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestUnlock(Request[Unlock]):
     """Ask for an unlock. `challenge`: the ECU's request structure (SFD token), or the tester's own public key as
-    SubjectPublicKeyInfo DER (certificate). `code`: where the make's policy is one second factor per unlock."""
+    SubjectPublicKeyInfo DER (certificate). `code`: where the make's policy is one second factor per unlock.
+    """
 
     session: str = field(repr=False)
     kind: UnlockKind
@@ -360,7 +361,8 @@ class RequestUnlock(Request[Unlock]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySet:
     """Public material for vehicles: Ed25519 token keys (raw, 32 bytes each), root CA (DER), revoked certificate serials
-    and token ids."""
+    and token ids.
+    """
 
     token_keys: tuple[bytes, ...]
     root_ca: bytes

@@ -96,7 +96,8 @@ class RequestStructure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenClaims:
     """What a token says. `not_before_utc_s` ≤ valid < `not_after_utc_s` is the window in which it may be written; the
-    unlock then lasts `duration_min` minutes of awake time. `key_id`: see `key_id`. `token_id`: unique, in the audit log."""
+    unlock then lasts `duration_min` minutes of awake time. `key_id`: see `key_id`. `token_id`: unique, in the audit log.
+    """
 
     key_id: bytes
     token_id: bytes

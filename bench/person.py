@@ -1,0 +1,190 @@
+"""A person at the portal's pages: an e-mail address, a password, a phone with an authenticator, and patience.
+
+Everything goes through the portal's public operations (`wire.portal_api`), as it would in a browser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vci_driver.authenticator import Authenticator
+
+from wire.clock import WallClock
+from wire.portal_api import (
+    AcceptInvitation,
+    CheckState,
+    CompanyProfile,
+    ConfirmEmail,
+    DisassociateUser,
+    DocumentKind,
+    Done,
+    FaceVideo,
+    GetStatus,
+    IdentityDocuments,
+    InviteUser,
+    Mail,
+    PersonalProfile,
+    Picture,
+    PortalError,
+    PortalErrorCode,
+    PortalLogin,
+    PortalPort,
+    ProfileStatus,
+    ReadMail,
+    ResetSecondFactor,
+    SignUp,
+    ValidateCompany,
+)
+from wire.world import World
+
+FIRST_NAMES = {"technician": "Tessa", "manager": "Mila", "colleague": "Conrad", "stranger": "Stian"}
+REVIEW_POLL_NS = 60_000_000_000
+"""How often a patient person presses *Update*."""
+REVIEW_POLLS_MAX = 60
+"""An hour of pressing *Update*: reviews take 10 to 20 minutes, so longer means that none is coming."""
+
+
+class Person:
+    """One natural person. `session` is the browser's; the tester has its own."""
+
+    def __init__(self, name: str, world: World, portal: PortalPort) -> None:
+        self.name = name
+        self.email = f"{name}@workshop.example"
+        self.password = f"correct horse {name} battery"
+        self.first_name = FIRST_NAMES.get(name, name.capitalize())
+        self.last_name = "Example"
+        self.phone_clock = WallClock(epoch_utc_s=world.clock.epoch_utc_s())
+        self.authenticator: Authenticator | None = None
+        self._world = world
+        self._portal = portal
+        self._session: str | None = None
+
+    @property
+    def full_name(self) -> str:
+        """First and last name, as on the documents."""
+        return f"{self.first_name} {self.last_name}"
+
+    # ---- account
+
+    def sign_up(self) -> Done:
+        """Make an account and follow the link in the mail."""
+        done = self._portal.call(SignUp(email=self.email, password=self.password))
+        link = self._latest_link()
+        self._portal.call(ConfirmEmail(link_code=link))
+        return done
+
+    def mails(self) -> tuple[Mail, ...]:
+        """Return the person's mailbox, oldest first."""
+        return self._portal.call(ReadMail(email=self.email))
+
+    def session(self) -> str:
+        """Return the browser's session, signing in first where needed."""
+        if self._session is None:
+            code = self.authenticator.fresh_code(self._world) if self.authenticator is not None else None
+            reply = self._portal.call(PortalLogin(email=self.email, password=self.password, code=code))
+            self._session = reply.token
+        return self._session
+
+    def status(self) -> ProfileStatus:
+        """Look at the page with the three lines; sign in again where the session has run out."""
+        try:
+            return self._portal.call(GetStatus(session=self.session()))
+        except PortalError as error:
+            if error.code is not PortalErrorCode.SESSION_INVALID:
+                raise
+            self._session = None
+            return self._portal.call(GetStatus(session=self.session()))
+
+    # ---- profile
+
+    def personal_profile(self) -> Done:
+        """Fill in the personal profile."""
+        return self._portal.call(
+            PersonalProfile(
+                session=self.session(), first_name=self.first_name, last_name=self.last_name, birth_date="1990-04-01"
+            )
+        )
+
+    def identity_check(
+        self, front: Picture | None = None, back: Picture | None = None, video: FaceVideo | None = None
+    ) -> Done:
+        """Submit a passport and a video; what is None is good and in the person's own name."""
+        good = Picture(name=self.full_name)
+        return self._portal.call(
+            IdentityDocuments(
+                session=self.session(),
+                country="DE",
+                document=DocumentKind.PASSPORT,
+                front=_named(front, self.full_name) if front else good,
+                back=_named(back, self.full_name) if back else good,
+                video=video or FaceVideo(),
+            )
+        )
+
+    def wait_for_review(self) -> ProfileStatus:
+        """Press *Update* once a minute until the check is decided, an hour at most."""
+        for _ in range(REVIEW_POLLS_MAX):
+            status = self.status()
+            if status.identity is not CheckState.IN_PROGRESS:
+                return status
+            self._world.run_for(REVIEW_POLL_NS)
+        return self.status()
+
+    # ---- company
+
+    def company_profile(self) -> Done:
+        """Fill in the company profile, every field of it."""
+        return self._portal.call(
+            CompanyProfile(
+                session=self.session(),
+                legal_name="Example Workshop Ltd",
+                vat_number="DE123456789",
+                address="Werkstrasse",
+                street_number="7",
+                post_code="38440",
+                town="Wolfsburg",
+                province="NI",
+                nation="DE",
+                phone="+49 5361 0000",
+                position="Workshop Manager",
+            )
+        )
+
+    def validate_company(self) -> Done:
+        """Press *Validate profile*."""
+        return self._portal.call(ValidateCompany(session=self.session()))
+
+    def invite(self, other: Person) -> Done:
+        """Invite another person and let them accept."""
+        done = self._portal.call(InviteUser(session=self.session(), email=other.email))
+        other.accept_invitation()
+        return done
+
+    def accept_invitation(self) -> Done:
+        """Follow the link of the latest invitation."""
+        return self._portal.call(AcceptInvitation(session=self.session(), link_code=self._latest_link()))
+
+    def disassociate(self, other: Person) -> Done:
+        """Take another person out of the company."""
+        return self._portal.call(DisassociateUser(session=self.session(), email=other.email))
+
+    def reset_second_factor(self, other: Person) -> Done:
+        """Take another person's authenticator away."""
+        done = self._portal.call(ResetSecondFactor(session=self.session(), email=other.email))
+        other.authenticator = None
+        return done
+
+    def enrol(self, otpauth_uri: str) -> Authenticator:
+        """Scan the QR code with the phone."""
+        self.authenticator = Authenticator(otpauth_uri, self.phone_clock)
+        return self.authenticator
+
+    def _latest_link(self) -> str:
+        links = [mail.link_code for mail in self.mails() if mail.link_code is not None]
+        if not links:
+            raise PortalError(PortalErrorCode.LINK_INVALID, f"No mail with a link has come to {self.email}.")
+        return links[-1]
+
+
+def _named(picture: Picture, full_name: str) -> Picture:
+    return picture if picture.name else replace(picture, name=full_name)

@@ -1,0 +1,1 @@
+"""UDS servers: profiles, services, unlock schemes and grants, vehicle state."""

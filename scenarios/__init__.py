@@ -1,0 +1,1 @@
+"""What happens on a bench: the scenario model, its verbs, and the library of scenario files."""

@@ -1,0 +1,216 @@
+"""What a scenario sees of a bench: people, the tester, the vehicle, the back end and time. `bench.Bench` implements it.
+
+Every act returns an `Outcome` and does not raise for what the other side refuses: a refusal is what many scenarios expect.
+Misuse (an ECU that the vehicle does not have) raises; what a carrier cannot do raises `wire.errors.NotOnThisCarrier`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from wire.faults import FaultRule
+from wire.portal_api import FaceVideo, Picture
+
+
+class OutcomeKind(StrEnum):
+    """How an act ended."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    SILENCE = "silence"
+    PORTAL_ERROR = "portal-error"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an act ended. `payload`: the UDS answer's bytes; `nrc`: of a negative answer; `portal_code`: a
+    `PortalErrorCode`; `result`: the tester's result code of an unlock (1, -1 .. -6); `facts`: named values that a scenario
+    may expect (`locked`, `minutes-left`, `units`, `identity` ...); `text`: one line for people.
+    """
+
+    kind: OutcomeKind
+    text: str
+    payload: bytes = b""
+    nrc: int | None = None
+    portal_code: str | None = None
+    result: int | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleChange:
+    """Values of the vehicle to set; None leaves one as it is. `kilometres_driven` adds to the odometer, with the bonnet as it
+    is. `supply_mv` in millivolts. `sleeping`: the buses sleep (True) or wake (False). `battery`: terminal 30 there or not.
+    """
+
+    terminal_15: bool | None = None
+    battery: bool | None = None
+    bonnet_open: bool | None = None
+    kilometres_driven: int | None = None
+    speed_kmh: int | None = None
+    supply_mv: int | None = None
+    sleeping: bool | None = None
+    body_controller_lost: bool | None = None
+    crash: bool | None = None
+
+
+class TamperKind(StrEnum):
+    """What goes wrong with the next unlock on its way from the back end, or with the back end itself."""
+
+    FLIP_BIT = "flip-bit"
+    TRUNCATE = "truncate"
+    OTHER_VIN = "other-vin"
+    OTHER_ECU = "other-ecu"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    REPLAY = "replay"
+    STALE_CHALLENGE = "stale-challenge"
+    WRONG_ROLE = "wrong-role"
+    WRONG_SCOPE = "wrong-scope"
+    WRONG_GENERATION = "wrong-generation"
+    OTHER_ISSUER = "other-issuer"
+    OTHER_ALGORITHM = "other-algorithm"
+    FOREIGN_KEY = "foreign-key"
+    GARBAGE = "garbage"
+
+
+class OutageKind(StrEnum):
+    """What the back end does instead of answering."""
+
+    AWAY = "away"
+    ERROR = "error"
+    SLOW = "slow"
+
+
+class Stage(Protocol):
+    """A bench with one vehicle, one tester and any number of people, named in lower case (`technician`, `manager`)."""
+
+    # ---- people at the portal's pages
+
+    def sign_up(self, person: str) -> Outcome:
+        """Make an account and follow the link in the mail."""
+
+    def personal_profile(self, person: str) -> Outcome:
+        """Fill in the personal profile."""
+
+    def identity_check(
+        self, person: str, *, front: Picture | None, back: Picture | None, video: FaceVideo | None
+    ) -> Outcome:
+        """Submit documents and face video; None stands for good ones in the person's own name."""
+
+    def wait_for_review(self, person: str) -> Outcome:
+        """Press *Update* until the identity check is decided; positive when approved. Fact: `identity`."""
+
+    def company_profile(self, person: str) -> Outcome:
+        """Fill in the company profile."""
+
+    def validate_company(self, person: str) -> Outcome:
+        """Press *Validate profile*."""
+
+    def invite(self, manager: str, person: str) -> Outcome:
+        """The manager invites a person, who has an account and accepts."""
+
+    def disassociate(self, manager: str, person: str) -> Outcome:
+        """The manager takes a person out of the company."""
+
+    def reset_second_factor(self, manager: str, person: str) -> Outcome:
+        """The manager takes a person's authenticator away."""
+
+    def status(self, person: str) -> Outcome:
+        """Look at the page with the three lines. Facts: `personal-profile`, `identity`, `attempts-left`, `company`,
+        `enrolled`, `message`.
+        """
+
+    def set_phone_clock(self, person: str, *, offset_s: int, drift_ppm: int) -> Outcome:
+        """Make the person's phone wrong by so much."""
+
+    # ---- the tester
+
+    def login(self, person: str, *, code: str | None, password: str | None) -> Outcome:
+        """Log in on the tester, enrolling the authenticator at the first login. `code`: None for what the app shows,
+        `reused` for the last one that was accepted, or six digits.
+        """
+
+    def logout(self) -> Outcome:
+        """Log out."""
+
+    def identify(self) -> Outcome:
+        """Read the VIN and the list of installed units. Facts: `vin`, `units`."""
+
+    def scan(self) -> Outcome:
+        """Global system scan. Facts: `units` (that answered), `silent`, `dtcs`."""
+
+    def unlock(self, ecu: str, *, role: str, scope: Sequence[str] | None) -> Outcome:
+        """Fetch an unlock and bring it to the ECU. `result` is the tester's code. Scope None: all that the role may."""
+
+    def relock(self, ecu: str) -> Outcome:
+        """End the grant on command."""
+
+    def unlock_state(self, ecu: str) -> Outcome:
+        """Read whether `ecu` is open. Facts: `locked`, `minutes-left`."""
+
+    def request(self, ecu: str, payload: bytes) -> Outcome:
+        """Send UDS bytes to one ECU."""
+
+    def functional(self, payload: bytes) -> Outcome:
+        """Send UDS bytes to all; positive when anyone answered so. Fact: `answers` (ECU names)."""
+
+    def security_access(self, ecu: str, level: int, *, key: bytes | None) -> Outcome:
+        """Request a seed and send the key for it (None: the right one). `level`: the odd request number."""
+
+    def write_coding(self, ecu: str, data: bytes) -> Outcome:
+        """Extended session, F199, F198, then the coding DID."""
+
+    def keep_session(self, *, on: bool) -> Outcome:
+        """Start or stop the tester's keep-alive."""
+
+    def export_request(self, ecu: str) -> Outcome:
+        """Manual flow: fetch the request structure as text. Fact: `text`."""
+
+    def import_token(self, ecu: str, text: str | None) -> Outcome:
+        """Manual flow: write a token from text; None: have the portal make one for the exported request."""
+
+    # ---- vehicle, wire, back end, time
+
+    def change_vehicle(self, change: VehicleChange) -> Outcome:
+        """Set values of the vehicle."""
+
+    def reset_ecu(self, ecu: str) -> Outcome:
+        """Take the supply of one ECU away and give it back."""
+
+    def set_ecu_clock(self, ecu: str, *, offset_s: int, is_set: bool) -> Outcome:
+        """Make an ECU's calendar wrong, or lose it."""
+
+    def add_fault(self, rule: FaultRule) -> Outcome:
+        """Put a wire fault in force; `rule.from_ns` and `until_ns` count from now."""
+
+    def clear_faults(self) -> Outcome:
+        """Take all wire faults out of force."""
+
+    def tamper(self, kind: TamperKind) -> Outcome:
+        """Spoil the next unlock that the back end issues."""
+
+    def outage(self, kind: OutageKind, *, duration_ns: int) -> Outcome:
+        """Let the back end be away, fail or be slow for so long."""
+
+    def revoke_company(self, person: str) -> Outcome:
+        """The back end revokes the company of a person."""
+
+    def revoke_unlock(self) -> Outcome:
+        """The back end revokes the last unlock; the vehicles learn of it."""
+
+    def entitle(self, person: str, *, role: str) -> Outcome:
+        """The back end entitles a person to a role for this make."""
+
+    def wait(self, duration_ns: int) -> Outcome:
+        """Let time pass."""
+
+    def bus_of(self, ecu: str) -> str:
+        """Return the name of the bus on which `ecu` stands (`obd` is the tester's)."""
+
+    def violations(self) -> Sequence[str]:
+        """Return what the witness found so far, a line each."""

@@ -1,0 +1,1 @@
+"""Security gateways: routing between buses, filter policy, brand profiles."""

@@ -1,0 +1,1 @@
+"""The tester's side: VCI drivers, diagnostic links, udsoncan connection, authenticator, tester."""
