@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wire.faults import FaultRule
 from wire.portal_api import FaceVideo, Picture
+
+if TYPE_CHECKING:
+    from scenarios.strategy import Strategy
 
 
 class OutcomeKind(StrEnum):
@@ -88,6 +91,13 @@ class OutageKind(StrEnum):
 
 class Stage(Protocol):
     """A bench with one vehicle, one tester and any number of people, named in lower case (`technician`, `manager`)."""
+
+    @property
+    def strategy(self) -> Strategy:
+        """The way to states, with what was reached so far."""
+
+    def now_ns(self) -> int:
+        """Return the world's time."""
 
     # ---- people at the portal's pages
 

@@ -139,3 +139,9 @@ class WallClock:
     def utc_s_or_none(self, now_ns: int) -> int | None:
         """Return the UTC time, or None when this clock was never set."""
         return self.utc_s(now_ns) if self.is_set else None
+
+
+def stopwatch() -> Callable[[], float]:
+    """Return a function that tells the real seconds since now: for reports to people, never for decisions."""
+    start_ns = time.perf_counter_ns()
+    return lambda: (time.perf_counter_ns() - start_ns) / NS_PER_S

@@ -94,7 +94,7 @@ def encode_chain(leaf: x509.Certificate, backend_ca: x509.Certificate) -> bytes:
 
 def decode_chain(field: bytes) -> tuple[x509.Certificate, x509.Certificate | None]:
     """Return (leaf, back-end CA or None when only a leaf was sent); raise `CertificateFormatError`."""
-    certificates = []
+    certificates: list[x509.Certificate] = []
     rest = field
     while rest and len(certificates) < 2:  # a chain is two: a longer field is malformed, not worked through
         size = _der_len(rest)

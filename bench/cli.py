@@ -1,0 +1,125 @@
+"""The command `sgw-bench`. Heavy parts load inside the commands, so that --help is quick.
+
+Exit status: 0 all passed (skips included), 1 a scenario failed, 2 the call or a file was wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="sgw-bench",
+    help="Simulated vehicle security gateways, and the chain that opens them: login, token, unlock, work, re-lock.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Targets = Annotated[
+    list[str] | None, typer.Argument(help="Scenario files, folders or names; all of the library if none.")
+]
+
+
+@app.command()
+def run(
+    targets: Targets = None,
+    *,
+    seed: Annotated[int, typer.Option(help="The seed of the first turn; it alone decides everything random.")] = 0,
+    repeat: Annotated[int, typer.Option(min=1, help="Play each scenario so often, with seeds counting up.")] = 1,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="Write candump and pcapng traces into this folder.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every step.")] = False,
+) -> None:
+    """Play scenarios and check each step, with the witness watching."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
+
+    from bench.report.junit import write_junit  # noqa: PLC0415
+    from bench.report.terminal import STYLE, print_runs  # noqa: PLC0415
+    from bench.runner import run as run_all  # noqa: PLC0415
+    from scenarios.library import find  # noqa: PLC0415
+    from scenarios.play import Status, StepResult  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    scenarios = find(targets or [])
+    runs = []
+
+    def show(result: StepResult) -> None:
+        if verbose:
+            progress.console.print(
+                f"  [{STYLE[result.status]}]{result.status.value:7}[/] {result.step.label}: {result.came}"
+            )
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("playing", total=len(scenarios) * repeat)
+        for done in run_all(scenarios, seed=seed, repeat=repeat, trace_dir=trace, on_step=show):
+            runs.append(done)
+            progress.update(task, advance=1, description=done.played.scenario.name)
+    print_runs(console, runs)
+    if trace is not None:
+        console.print(f"traces in {trace}")
+    if junit is not None:
+        write_junit(runs, junit)
+    if any(done.played.status is Status.FAILED for done in runs):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(targets: Targets = None) -> None:
+    """List scenarios with their titles."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from scenarios.library import find  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("scenario", "vehicle", "tags", "what it shows"):
+        table.add_column(column, overflow="fold")
+    for scenario in find(targets or []):
+        table.add_row(scenario.name, scenario.vehicle, " ".join(scenario.tags), escape(scenario.title))
+    Console().print(table)
+
+
+@app.command()
+def demo(
+    *,
+    seed: Annotated[int, typer.Option(help="Another seed, other keys and nonces.")] = 0,
+) -> None:
+    """Watch the whole chain, from sign-up to re-lock, for both makes."""
+    from bench.demo import tell  # noqa: PLC0415
+
+    tell(seed)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    import json  # noqa: PLC0415
+
+    from scenarios.schema import scenario_schema  # noqa: PLC0415
+
+    typer.echo(json.dumps(scenario_schema(), indent=2))
+
+
+def main() -> None:
+    """Run the command line; a file or call that is wrong ends in one sentence and status 2."""
+    from wire.errors import BenchError  # noqa: PLC0415
+
+    try:
+        app()
+    except BenchError as error:
+        typer.echo(f"sgw-bench: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        typer.echo(f"sgw-bench: {error.filename or ''}: {error.strerror or error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""JUnit XML as CI servers read it: one test case a scenario, with its steps as text. Holds no secret: steps and outcomes only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+
+from bench.runner import Run
+from scenarios.play import Status
+
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]")
+
+
+def write_junit(runs: Sequence[Run], path: Path) -> None:
+    """Write the runs to `path`. Raises `OSError` where that cannot be written."""
+    failed = sum(run.played.status is Status.FAILED for run in runs)
+    skipped = sum(run.played.status is Status.SKIPPED for run in runs)
+    total_s = sum(run.wall_s for run in runs)
+    counts = {"tests": str(len(runs)), "failures": str(failed), "errors": "0", "skipped": str(skipped)}
+    root = Element("testsuites", counts | {"time": f"{total_s:.3f}"})
+    suite = SubElement(root, "testsuite", counts | {"name": "sgw-bench", "time": f"{total_s:.3f}"})
+    for run in runs:
+        _case(suite, run)
+    indent(root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _case(suite: Element, run: Run) -> None:
+    played = run.played
+    case = SubElement(
+        suite,
+        "testcase",
+        {
+            "classname": f"sgw-bench.{played.scenario.vehicle}",
+            "name": played.scenario.name,
+            "time": f"{run.wall_s:.3f}",
+        },
+    )
+    properties = SubElement(case, "properties")
+    for name, value in (("seed", str(run.seed)), ("digest", run.digest), ("replay", run.replay)):
+        SubElement(properties, "property", {"name": name, "value": value})
+    if played.status is Status.FAILED:
+        failure = SubElement(case, "failure", {"message": _clean(played.reason), "type": "expectation"})
+        failure.text = _clean("\n".join([played.reason, *played.violations, f"replay: {run.replay}"]))
+    elif played.status is Status.SKIPPED:
+        SubElement(case, "skipped", {"message": _clean(played.reason)})
+    out = SubElement(case, "system-out")
+    out.text = _clean("\n".join(f"{r.status.value:7} {r.step.label}: {r.came}" for r in played.steps))
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("?", text)

@@ -1,0 +1,182 @@
+"""The kinds of values that a scenario file holds: how each is read, and its JSON Schema. Nothing is ever executed.
+
+`read` takes the plain YAML value and returns the typed one, or raises `ValueError` with a sentence that says what is wrong
+and what would be right; the loader adds file, line and key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wire.portal_api import PortalErrorCode
+from wire.uds import Nrc
+
+_DURATION = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+_UNITS_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "min": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+MAX_DURATION_NS = 30 * 24 * _UNITS_NS["h"]
+"""A month: longer waits are typing errors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of value: its name for people, how to read it, its JSON Schema."""
+
+    name: str
+    read: Callable[[object], Any]
+    schema: Mapping[str, object] = field(default_factory=dict)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean "x"?` or the list of what there is."""
+    choices = list(known)
+    close = difflib.get_close_matches(word, choices, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(choices)}"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"expected text, got {value!r}")
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"expected true or false, got {value!r}")
+    return value
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f'YAML read these bytes as the number {value}: put them in quotes, as in "22 F1 90"')
+    if not isinstance(value, str):
+        raise ValueError(f'expected bytes in hex, as in "22 F1 90", got {value!r}')
+    try:
+        data = bytes.fromhex(value)
+    except ValueError:
+        raise ValueError(f'expected bytes in hex, as in "22 F1 90", got {value!r}') from None
+    if not data:
+        raise ValueError("expected at least one byte")
+    return data
+
+
+def read_duration(value: object, *, signed: bool = False) -> int:
+    """Return nanoseconds of `90 min`, `2.5 s`, `300 ms`; raise `ValueError`."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match[2] not in _UNITS_NS:
+        raise ValueError(f"expected a duration with its unit ({', '.join(_UNITS_NS)}), as in '90 min', got {value!r}")
+    number, unit = match[1], _UNITS_NS[match[2]]
+    whole, _, fraction = number.lstrip("+-").partition(".")
+    nanoseconds = int(whole) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
+    if number.startswith("-"):
+        nanoseconds = -nanoseconds
+    if nanoseconds < 0 and not signed:
+        raise ValueError(f"time does not run backwards: {value!r}")
+    if abs(nanoseconds) > MAX_DURATION_NS:
+        raise ValueError(f"longer than 30 days: {value!r}")
+    return nanoseconds
+
+
+def integer(low: int, high: int) -> Kind:
+    """Return the kind of whole numbers from `low` to `high`."""
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"expected a whole number from {low} to {high}, got {value!r}")
+        return value
+
+    return Kind(name=f"{low} to {high}", read=read, schema={"type": "integer", "minimum": low, "maximum": high})
+
+
+def choice(*words: str) -> Kind:
+    """Return the kind of one word out of a list."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError(f"unknown value {value!r}" + suggestion(str(value), words))
+        return value
+
+    return Kind(name=" | ".join(words), read=read, schema={"enum": list(words)})
+
+
+def list_of(kind: Kind) -> Kind:
+    """Return the kind of lists of another kind."""
+
+    def read(value: object) -> tuple[object, ...]:
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"expected a list, got {value!r}")
+        return tuple(kind.read(item) for item in value)
+
+    return Kind(name=f"list of {kind.name}", read=read, schema={"type": "array", "items": kind.schema, "minItems": 1})
+
+
+def _probability(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"expected a probability from 0 to 1, got {value!r}")
+    return float(value)
+
+
+def _nrc(value: object) -> int:
+    if isinstance(value, str):
+        try:
+            return int(Nrc[value])
+        except KeyError:
+            raise ValueError(f"unknown NRC {value!r}" + suggestion(value, Nrc.__members__)) from None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0x01 <= value <= 0xFF:
+        raise ValueError(f"expected an NRC, as in 0x33 or securityAccessDenied, got {value!r}")
+    return value
+
+
+_ANSWER = re.compile(r"(?:[0-9A-Fa-f?]{2}\s*)+(?:\.\.)?\s*")
+
+
+def _answer(value: object) -> str:
+    if not isinstance(value, str) or not _ANSWER.fullmatch(value):
+        raise ValueError(
+            f'expected answer bytes, as in "62 F1 90 .." (?? for any byte, .. for any rest), got {value!r}'
+        )
+    return re.sub(r"\s+", "", value).upper()
+
+
+def answer_matches(pattern: str, payload: bytes) -> bool:
+    """Return whether `payload` fits a pattern that `ANSWER` read."""
+    text = payload.hex().upper()
+    head, rest, _ = pattern.partition("..")
+    if len(text) < len(head) or (not rest and len(text) != len(head)):
+        return False
+    return all(want in ("?", have) for want, have in zip(head, text, strict=False))
+
+
+TEXT = Kind(name="text", read=_text, schema={"type": "string", "minLength": 1})
+BOOLEAN = Kind(name="true | false", read=_boolean, schema={"type": "boolean"})
+BYTES = Kind(
+    name='bytes in hex, as in "22 F1 90"', read=_bytes, schema={"type": "string", "pattern": "^([0-9A-Fa-f]{2} ?)+$"}
+)
+DURATION = Kind(
+    name="duration, as in 90 min",
+    read=read_duration,
+    schema={"type": "string", "pattern": r"^\+?\d+(\.\d+)? ?(ns|us|ms|s|min|h)$"},
+)
+SIGNED_DURATION = Kind(
+    name="duration, as in -90 s",
+    read=lambda value: read_duration(value, signed=True),
+    schema={"type": "string", "pattern": r"^[+-]?\d+(\.\d+)? ?(ns|us|ms|s|min|h)$"},
+)
+PROBABILITY = Kind(name="0 to 1", read=_probability, schema={"type": "number", "minimum": 0, "maximum": 1})
+NRC = Kind(
+    name="negative response code",
+    read=_nrc,
+    schema={"anyOf": [{"type": "integer", "minimum": 1, "maximum": 255}, {"enum": list(Nrc.__members__)}]},
+)
+ANSWER = Kind(name='answer bytes, as in "62 F1 90 .."', read=_answer, schema={"type": "string"})
+PORTAL_CODE = choice(*(code.value for code in PortalErrorCode))

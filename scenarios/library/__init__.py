@@ -1,0 +1,52 @@
+"""The library of scenario files, and how names, files and folders on a command line become scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scenarios.kinds import suggestion
+from scenarios.model import Scenario, load_scenario
+from wire.errors import ConfigError
+
+LIBRARY = Path(__file__).parent
+
+
+def find(targets: Sequence[str]) -> list[Scenario]:
+    """Return the scenarios that `targets` name: library names, tags (`@sfd`), files, folders; the whole library if none.
+
+    Raises `ConfigError` for what does not exist, with a suggestion.
+    """
+    if not targets:
+        return _load_all(LIBRARY)
+    found: dict[Path, Scenario] = {}
+    for target in targets:
+        for scenario in _find_one(target):
+            found.setdefault(scenario.path, scenario)
+    return list(found.values())
+
+
+def _find_one(target: str) -> list[Scenario]:
+    if target.startswith("@"):
+        tagged = [scenario for scenario in _load_all(LIBRARY) if target[1:] in scenario.tags]
+        if not tagged:
+            tags = sorted({tag for scenario in _load_all(LIBRARY) for tag in scenario.tags})
+            raise ConfigError(f"no scenario has the tag {target[1:]!r}" + suggestion(target[1:], tags))
+        return tagged
+    in_library = LIBRARY / f"{target}.yaml"
+    if in_library.parent == LIBRARY and in_library.is_file():
+        return [load_scenario(in_library, in_library=True)]
+    path = Path(target)
+    if path.is_dir():
+        scenarios = _load_all(path)
+        if not scenarios:
+            raise ConfigError("no scenario file (*.yaml) in this folder", path=target)
+        return scenarios
+    if path.is_file():
+        return [load_scenario(path)]
+    names = [file.stem for file in sorted(LIBRARY.glob("*.yaml"))]
+    raise ConfigError(f"no scenario, file or folder {target!r}" + suggestion(target, names))
+
+
+def _load_all(folder: Path) -> list[Scenario]:
+    return [load_scenario(file, in_library=folder == LIBRARY) for file in sorted(folder.glob("*.yaml"))]

@@ -1,0 +1,147 @@
+"""The scenario file: a title, a vehicle, steps. Strict: what is unknown or of the wrong kind is an error with file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scenarios.expectation import FACTS, KEYS, KINDS, Expectation
+from scenarios.kinds import suggestion
+from scenarios.stage import OutcomeKind
+from scenarios.verbs import VERBS, Verb
+from wire.strict_yaml import Node, load
+
+KEYS_OF_FILE = ("title", "about", "vehicle", "tags", "steps")
+KEYS_OF_STEP = ("expect", "note")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step: a verb, its arguments (all parameters, defaults filled in), what is expected, where it stands."""
+
+    verb: str
+    args: Mapping[str, Any]
+    expect: Expectation
+    line: int
+    note: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A scenario as read from its file. `name` is the file's stem."""
+
+    name: str
+    title: str
+    about: str
+    vehicle: str
+    tags: tuple[str, ...]
+    steps: tuple[Step, ...]
+    path: Path
+    in_library: bool
+
+
+def load_scenario(path: Path, *, in_library: bool = False) -> Scenario:
+    """Read a scenario file. Raises `wire.errors.ConfigError` with file, line, key and a suggestion."""
+    root = load(path)
+    root.mapping(KEYS_OF_FILE)
+    about, tags = root.get("about"), root.get("tags")
+    steps = tuple(_step(node) for node in root.require("steps").items())
+    if not steps:
+        raise root.require("steps").error("a scenario has at least one step")
+    return Scenario(
+        name=path.name.removesuffix(".yaml").removesuffix(".yml"),
+        title=root.require("title").text(),
+        about=about.text() if about else "",
+        vehicle=root.require("vehicle").text(),
+        tags=tuple(item.text() for item in tags.items()) if tags else (),
+        steps=steps,
+        path=path,
+        in_library=in_library,
+    )
+
+
+def _step(node: Node) -> Step:
+    if isinstance(node.value, str):
+        return _build(node, _verb(node, node.value), None, Expectation(), "")
+    entries = node.mapping()
+    verbs = [name for name in entries if name not in KEYS_OF_STEP]
+    if len(verbs) != 1:
+        found = ", ".join(verbs) or "none"
+        raise node.error(f"a step has exactly one verb (and maybe expect, note); here: {found}")
+    name = verbs[0]
+    expect, note = entries.get("expect"), entries.get("note")
+    return _build(
+        node,
+        _verb(entries[name], name),
+        entries[name],
+        _expectation(expect) if expect is not None else Expectation(),
+        note.text() if note is not None else "",
+    )
+
+
+def _verb(node: Node, name: str) -> Verb:
+    verb = VERBS.get(name)
+    if verb is None:
+        raise node.error(f"unknown verb {name!r}" + suggestion(name, VERBS))
+    return verb
+
+
+def _build(node: Node, verb: Verb, value: Node | None, expect: Expectation, note: str) -> Step:
+    args = _arguments(node, verb, value)
+    shown = " ".join(_show(args[param.name]) for param in verb.params if args[param.name] != param.default)
+    return Step(
+        verb=verb.name, args=args, expect=expect, line=node.line, note=note, label=f"{verb.name} {shown}".strip()
+    )
+
+
+def _arguments(node: Node, verb: Verb, value: Node | None) -> dict[str, Any]:
+    given: Mapping[str, Node] = {}
+    if value is not None and isinstance(value.value, dict):
+        given = value.mapping([param.name for param in verb.params])
+    elif value is not None and value.value is not None:
+        if not verb.params:
+            raise value.error(f"{verb.name} takes no argument")
+        given = {verb.params[0].name: value}
+    args: dict[str, Any] = {}
+    for param in verb.params:
+        argument = given.get(param.name)
+        if argument is not None:
+            args[param.name] = argument.read(param.kind.read)
+        elif param.required:
+            raise (value or node).error(f"{verb.name} needs {param.name} ({param.kind.name}): {param.doc}")
+        else:
+            args[param.name] = param.default
+    return args
+
+
+def _expectation(node: Node) -> Expectation:
+    if isinstance(node.value, str):
+        return Expectation(kind=OutcomeKind(node.choice(KINDS)))
+    entries = node.mapping([*KINDS, *KEYS])
+    values = {key: entry.read(KEYS[key].read) for key, entry in entries.items() if key in KEYS}
+    kinds = [OutcomeKind(word) for word in KINDS if word in entries and entries[word].boolean()]
+    if "nrc" in values:
+        kinds.append(OutcomeKind.NEGATIVE)
+    if "portal" in values:
+        kinds.append(OutcomeKind.PORTAL_ERROR)
+    if values.get("result", 1) != 1 and not kinds:
+        kinds.append(OutcomeKind.FAILED)
+    if len(kinds) > 1:
+        raise node.error(f"contradicts itself: an outcome cannot be {' and '.join(kinds)}")
+    if not entries:
+        raise node.error(f"expects nothing; keys: {', '.join([*KINDS, *KEYS])}")
+    return Expectation(kind=kinds[0] if kinds else OutcomeKind.POSITIVE, values=values)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex(" ").upper()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+__all__ = ["FACTS", "Scenario", "Step", "load_scenario"]
