@@ -1,0 +1,79 @@
+"""What a VCI driver offers: a raw CAN channel that is a `wire.endpoint.Carrier`, and what hardware adds to one.
+
+A driver opens channels; a channel sends, listens, confirms, and can be closed, lost, or asked for the supply voltage.
+What a carrier cannot do raises `NotOnThisCarrier`; what the hardware fails to do is a `CarrierFault` by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wire.errors import CarrierFault
+from wire.frame import Frame
+from wire.world import World
+
+
+class InterfaceMissing(CarrierFault):
+    """The software for this kind of adapter is not there: no such interface, its library or its driver is not installed."""
+
+
+class ChannelUnavailable(CarrierFault):
+    """The channel cannot be opened: it does not exist, is down, in use by another program, or not permitted."""
+
+
+class ChannelLost(CarrierFault):
+    """An open channel stopped working: adapter pulled out, interface down, bus-off."""
+
+
+class ChannelClosed(CarrierFault):
+    """The channel was closed by its owner and used afterwards."""
+
+
+class RawChannel(Protocol):
+    """One place on one CAN bus, ready to send and receive. Everything happens in the world that it was opened in.
+
+    `on_sent(frame)` confirms that a frame went out. `on_fault` is told once when the channel is lost; from then on `send`
+    does nothing, so that a pulled plug is an event and never an exception inside the world. `last_rx_timestamp_ns` is the
+    adapter's own stamp of the last frame, in its own time base; None where it has none.
+    """
+
+    name: str
+    on_sent: Callable[[Frame], None] | None
+    on_fault: Callable[[CarrierFault], None] | None
+    last_rx_timestamp_ns: int | None
+
+    def send(self, frame: Frame) -> None:
+        """Put a frame on the bus. Raises `ChannelClosed` after `close`."""
+
+    def listen(self, can_ids: Iterable[int] | None, listener: Callable[[Frame], None]) -> None:
+        """Receive frames with these identifiers (None: all) that others send."""
+
+    def supply_voltage_mv(self) -> int:
+        """Return the voltage at the vehicle's socket in millivolts; raise `NotOnThisCarrier` where nobody measures it."""
+
+    def close(self) -> None:
+        """Leave the bus; closing twice does nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundChannel:
+    """A channel that is there to be opened: `driver` and `channel` as `open` takes them, with the options it needs."""
+
+    driver: str
+    channel: str
+    description: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+class Driver(Protocol):
+    """Opens channels of one kind of adapter."""
+
+    name: str
+
+    def open(self, channel: str, options: Mapping[str, object], world: World) -> RawChannel:
+        """Open a channel. Raises `InterfaceMissing`, `ChannelUnavailable`, or `LocalMisuse` for options it does not know."""
+
+    def detect(self) -> tuple[FoundChannel, ...]:
+        """Return the channels that could be opened now."""

@@ -1,0 +1,1 @@
+"""One file per kind of adapter; `vci_driver.registry` names them."""
