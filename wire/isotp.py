@@ -1,0 +1,588 @@
+"""One ISO-TP channel (ISO 15765-2): an addressed pair that segments and reassembles. Sans-IO, time as an argument.
+
+Sending and receiving are independent. STmin, N_As and N_Bs count from the confirmation that a frame went out. Bytes from
+the wire never raise: what is malformed is ignored or ends the reception with a `Failed` event.
+
+    sending:    idle -> first frame out -> waiting for flow control <-> sending a block -> idle
+    receiving:  idle -> first frame in -> flow control out -> consecutive frames -> idle
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from wire.errors import CarrierTimeout, LocalMisuse, RemoteFault, RemoteTimeout
+from wire.frame import FD_LENGTHS, Frame
+from wire.isotp_pdu import (
+    FF_SHORT_MAX,
+    LENGTH_MAX,
+    FlowStatus,
+    decode_stmin,
+    first_frame,
+    first_frame_room,
+    flow_control,
+    padded,
+    single_frame,
+)
+
+N_DEFAULT_NS = 1_000_000_000
+MAX_QUEUED_MESSAGES = 64
+"""Messages that may wait behind the one being sent: more is an application that never waits for `Sent`."""
+
+
+class IsoTpFault(RemoteFault):
+    """The peer broke ISO-TP."""
+
+
+class WrongSequenceNumber(IsoTpFault):
+    """A consecutive frame came out of turn: one was lost or repeated (N_WRONG_SN)."""
+
+
+class UnexpectedPdu(IsoTpFault):
+    """A new message began before the old one was complete (N_UNEXP_PDU)."""
+
+
+class BufferOverflow(IsoTpFault):
+    """The message is longer than the receiver's buffer (N_BUFFER_OVFLW)."""
+
+
+class InvalidFlowStatus(IsoTpFault):
+    """A flow control frame with an unknown status (N_INVALID_FS)."""
+
+
+class TooManyWaits(IsoTpFault):
+    """More wait frames in a row than we put up with (N_WFT_OVRN)."""
+
+
+class FlowControlTimeout(IsoTpFault, RemoteTimeout):
+    """No flow control came in time (N_Bs)."""
+
+
+class ConsecutiveFrameTimeout(IsoTpFault, RemoteTimeout):
+    """No consecutive frame came in time (N_Cr)."""
+
+
+class TransmitTimeout(CarrierTimeout):
+    """A frame of ours did not get onto the bus in time (N_As, N_Ar)."""
+
+
+class Aborted(IsoTpFault):
+    """A streamed message was given up by its own source."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsoTpOptions:
+    """How a channel behaves. `stmin`: the byte that our flow control announces. `tx_dl`: frame length 8 to 64 (above 8: FD).
+    `padding`: fill byte, or None for short classic frames. `max_wait_frames`: waits in a row that we put up with (N_WFTmax).
+    `wait_frames`: waits that we send before each go-ahead, `wait_interval_ns` apart (to make testers prove themselves)."""
+
+    block_size: int = 0
+    stmin: int = 0
+    padding: int | None = None
+    tx_dl: int = 8
+    brs: bool = True
+    rx_buffer_bytes: int = FF_SHORT_MAX
+    max_wait_frames: int = 16
+    wait_frames: int = 0
+    wait_interval_ns: int = 100_000_000
+    n_as_ns: int = N_DEFAULT_NS
+    n_ar_ns: int = N_DEFAULT_NS
+    n_bs_ns: int = N_DEFAULT_NS
+    n_cr_ns: int = N_DEFAULT_NS
+
+    def __post_init__(self) -> None:
+        if self.tx_dl not in FD_LENGTHS[8:]:
+            raise LocalMisuse(f"tx_dl is one of {FD_LENGTHS[8:]}, not {self.tx_dl}")
+        for name, value in (("block_size", self.block_size), ("stmin", self.stmin), ("padding", self.padding or 0)):
+            if not 0 <= value <= 0xFF:
+                raise LocalMisuse(f"{name} is one byte, not {value}")
+        if not 8 <= self.rx_buffer_bytes <= LENGTH_MAX:
+            raise LocalMisuse(f"rx_buffer_bytes lies between 8 and {LENGTH_MAX}, not {self.rx_buffer_bytes}")
+
+
+CLASSIC = IsoTpOptions()
+
+
+class Received:
+    """A whole message arrived."""
+
+    __slots__ = ("channel", "payload")
+
+    def __init__(self, channel: Channel, payload: bytes) -> None:
+        self.channel = channel
+        self.payload = payload
+
+
+class FirstFrame:
+    """A segmented message of `length` bytes began; `head` is what the first frame held (T_DataFF indication)."""
+
+    __slots__ = ("channel", "head", "length")
+
+    def __init__(self, channel: Channel, length: int, head: bytes) -> None:
+        self.channel = channel
+        self.length = length
+        self.head = head
+
+
+class Segment:
+    """More bytes of a message that is streamed; the last one has `last` set."""
+
+    __slots__ = ("channel", "data", "last")
+
+    def __init__(self, channel: Channel, data: bytes, *, last: bool) -> None:
+        self.channel = channel
+        self.data = data
+        self.last = last
+
+
+class Sent:
+    """A message of ours went out whole."""
+
+    __slots__ = ("channel",)
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+
+class Failed:
+    """A transfer ended without success. `sending` says which direction."""
+
+    __slots__ = ("channel", "error", "sending")
+
+    def __init__(self, channel: Channel, error: Exception, *, sending: bool) -> None:
+        self.channel = channel
+        self.error = error
+        self.sending = sending
+
+
+Event = Received | FirstFrame | Segment | Sent | Failed
+
+
+class Sink(Protocol):
+    """What a channel needs of its stack."""
+
+    events: deque[Event]
+
+    def emit(self, channel: Channel, frame: Frame, *, control: bool) -> None:
+        """Queue a frame; `control`: a flow control frame, which goes first."""
+
+
+class Channel:
+    """One addressed pair. `tx_id` None: only receives (functional requests). `rx_id` None: only sends single frames.
+
+    `functional` channels take single frames alone. `tag` belongs to the owner.
+    """
+
+    __slots__ = (
+        "_block_left",
+        "_fc_waits",
+        "_options",
+        "_queue",
+        "_rx",
+        "_rx_block",
+        "_rx_deadline_ns",
+        "_rx_frame_len",
+        "_rx_got",
+        "_rx_len",
+        "_rx_sn",
+        "_rx_wait_due",
+        "_sink",
+        "_stmin_ns",
+        "_tx",
+        "_tx_deadline_ns",
+        "_tx_len",
+        "_tx_pos",
+        "_tx_sn",
+        "_tx_state",
+        "_waits",
+        "active",
+        "functional",
+        "number",
+        "port",
+        "rx_id",
+        "stream",
+        "tag",
+        "tx_id",
+    )
+
+    def __init__(
+        self,
+        sink: Sink,
+        number: int,
+        port: int,
+        tx_id: int | None,
+        rx_id: int | None,
+        options: IsoTpOptions,
+        *,
+        functional: bool,
+        stream: bool,
+    ) -> None:
+        self._sink = sink
+        self.number = number
+        self.port = port
+        self.tx_id = tx_id
+        self.rx_id = rx_id
+        self.functional = functional
+        self.stream = stream
+        self.tag: object = None
+        self.active = False
+        self._options = options
+        self._queue: deque[bytes] = deque()
+        self._tx: bytearray | bytes | None = None
+        self._tx_len = 0
+        self._tx_pos = 0
+        self._tx_sn = 0
+        self._tx_state = _IDLE
+        self._tx_deadline_ns: int | None = None
+        self._block_left = 0
+        self._stmin_ns = 0
+        self._waits = 0
+        self._rx: bytearray | None = None
+        self._rx_len = 0
+        self._rx_got = 0
+        self._rx_sn = 0
+        self._rx_block = 0
+        self._rx_frame_len = 0
+        self._rx_deadline_ns: int | None = None
+        self._rx_wait_due = False
+        self._fc_waits = 0
+
+    @property
+    def sending(self) -> bool:
+        """Whether a message is on its way out."""
+        return self._tx_state is not _IDLE
+
+    @property
+    def receiving(self) -> bool:
+        """Whether a segmented message is on its way in."""
+        return self._rx is not None
+
+    def next_deadline(self) -> int | None:
+        """Return the earlier of the two directions' deadlines."""
+        tx, rx = self._tx_deadline_ns, self._rx_deadline_ns
+        if tx is None:
+            return rx
+        return tx if rx is None or tx < rx else rx
+
+    # ---- sending
+
+    def send(self, payload: bytes, now_ns: int) -> None:
+        """Send a message; later ones wait in order. Raises `LocalMisuse` for what cannot be sent on this channel."""
+        tx_id = self.tx_id
+        if tx_id is None:
+            raise LocalMisuse(f"channel {self.number} only receives")
+        if not payload:
+            raise LocalMisuse("ISO-TP carries at least one byte")
+        if self._tx_state is not _IDLE:
+            if len(self._queue) >= MAX_QUEUED_MESSAGES:
+                raise LocalMisuse(f"{MAX_QUEUED_MESSAGES} messages wait on channel {self.number}: wait for Sent")
+            self._queue.append(payload)
+            return
+        options = self._options
+        size = len(payload)
+        if size <= 7:
+            padding = options.padding
+            data = bytes((size,)) + payload
+            if padding is not None and size < 7:
+                data += bytes((padding,)) * (7 - size)
+        else:
+            single = single_frame(payload, options.tx_dl, options.padding)
+            if single is None:
+                self.begin_send(size, payload, now_ns)
+                return
+            data = single
+        self._tx_state = _SINGLE
+        self._tx_deadline_ns = now_ns + options.n_as_ns
+        fd = options.tx_dl > 8
+        self._sink.emit(self, Frame(tx_id, data, fd, fd and options.brs), control=False)
+
+    def begin_send(self, total: int, head: bytes, now_ns: int) -> None:
+        """Begin a segmented message of `total` bytes of which `head` is there; `feed` brings the rest.
+
+        `head` must fill the first frame. Raises `LocalMisuse` while another message is on its way.
+        """
+        if self._tx_state is not _IDLE or self.tx_id is None or self.functional:
+            raise LocalMisuse(f"channel {self.number} cannot begin a segmented message now")
+        options = self._options
+        room = first_frame_room(total, options.tx_dl)
+        if not room < total <= LENGTH_MAX or len(head) < room:
+            raise LocalMisuse(f"a first frame of {total} bytes takes {room} of them, {len(head)} are there")
+        self._tx = bytearray(head) if len(head) < total else bytes(head)
+        self._tx_len = total
+        self._tx_pos = room
+        self._tx_sn = 1
+        self._waits = 0
+        self._tx_state = _FIRST
+        self._tx_deadline_ns = now_ns + options.n_as_ns
+        fd = options.tx_dl > 8
+        self._sink.emit(
+            self, Frame(self.tx_id, first_frame(total, bytes(head[:room])), fd, fd and options.brs), control=False
+        )
+
+    def feed(self, data: bytes, now_ns: int) -> None:
+        """Bring more bytes of the message that `begin_send` began; a sender that ran dry goes on."""
+        tx = self._tx
+        if self._tx_state is _IDLE or not isinstance(tx, bytearray):
+            return  # the transfer has failed meanwhile; its source hears of it by event
+        tx += data
+        if len(tx) > self._tx_len:
+            raise LocalMisuse(f"{len(tx)} bytes fed to a message of {self._tx_len}")
+        if self._tx_state is _DRY:
+            self._consecutive(now_ns)
+
+    def abort_send(self, error: Exception) -> None:
+        """Give up the message being sent."""
+        if self._tx_state is not _IDLE:
+            self._fail_send(error)
+
+    def _consecutive(self, now_ns: int) -> None:
+        """Send the next consecutive frame, or wait for the source to bring its bytes."""
+        options, position, tx = self._options, self._tx_pos, self._tx
+        assert tx is not None and self.tx_id is not None
+        end = min(position + options.tx_dl - 1, self._tx_len)
+        if end > len(tx):
+            self._tx_state = _DRY
+            self._tx_deadline_ns = None
+            return
+        data = bytes((0x20 | self._tx_sn,)) + tx[position:end]
+        if end == self._tx_len and len(data) != options.tx_dl:
+            data = padded(data, options.padding)
+        self._tx_pos = end
+        self._tx_sn = (self._tx_sn + 1) & 0xF
+        self._tx_state = _CONSECUTIVE
+        self._tx_deadline_ns = now_ns + options.n_as_ns
+        fd = options.tx_dl > 8
+        self._sink.emit(self, Frame(self.tx_id, bytes(data), fd, fd and options.brs), control=False)
+
+    def data_sent(self, now_ns: int) -> None:
+        """Learn that our data frame went out."""
+        state = self._tx_state
+        if state is _SINGLE:
+            self._finish_send(now_ns)
+        elif state is _CONSECUTIVE:
+            if self._tx_pos >= self._tx_len:
+                self._finish_send(now_ns)
+                return
+            if self._block_left > 0:
+                self._block_left -= 1
+                if self._block_left == 0:
+                    self._await_flow_control(now_ns)
+                    return
+            if self._stmin_ns:
+                self._tx_state = _PACED
+                self._tx_deadline_ns = now_ns + self._stmin_ns
+            else:
+                self._consecutive(now_ns)
+        elif state is _FIRST:
+            self._await_flow_control(now_ns)
+
+    def _await_flow_control(self, now_ns: int) -> None:
+        self._tx_state = _AWAITING
+        self._waits = 0
+        self._tx_deadline_ns = now_ns + self._options.n_bs_ns
+
+    def _finish_send(self, now_ns: int) -> None:
+        self._tx_state = _IDLE
+        self._tx_deadline_ns = None
+        self._tx = None
+        self._sink.events.append(Sent(self))
+        if self._queue:
+            self.send(self._queue.popleft(), now_ns)
+
+    def _fail_send(self, error: Exception) -> None:
+        self._tx_state = _IDLE
+        self._tx_deadline_ns = None
+        self._tx = None
+        self._queue.clear()  # what waited behind a failed message belongs to the same conversation
+        self._sink.events.append(Failed(self, error, sending=True))
+
+    def _flow_control(self, data: bytes, now_ns: int) -> None:
+        """Take the receiver's flow control (9.6.5); block size and STmin count only with CONTINUE."""
+        if self._tx_state not in (_AWAITING, _FIRST) or len(data) < 3:
+            return
+        status = data[0] & 0xF
+        if status == FlowStatus.CONTINUE:
+            self._block_left = data[1]
+            self._stmin_ns = decode_stmin(data[2])
+            self._waits = 0
+            self._consecutive(now_ns)
+        elif status == FlowStatus.WAIT:
+            self._waits += 1
+            if self._waits > self._options.max_wait_frames:
+                self._fail_send(TooManyWaits(f"more than {self._options.max_wait_frames} wait frames in a row (N_WFTmax)"))
+            else:
+                self._tx_state = _AWAITING
+                self._tx_deadline_ns = now_ns + self._options.n_bs_ns
+        elif status == FlowStatus.OVERFLOW:
+            self._fail_send(BufferOverflow(f"the receiver cannot take {self._tx_len} bytes"))
+        else:
+            self._fail_send(InvalidFlowStatus(f"flow status {status} is not one of 0, 1, 2"))
+
+    # ---- receiving
+
+    def receive(self, frame: Frame, now_ns: int) -> None:
+        """Take a frame with our identifier."""
+        data = frame.data
+        if not data:
+            return
+        kind = data[0] >> 4
+        if kind == 0:
+            self._single_frame(data)
+        elif kind == 2:
+            if self._rx is not None:
+                self._consecutive_frame(data, now_ns)
+        elif kind == 3:
+            self._flow_control(data, now_ns)
+        elif kind == 1 and not self.functional:
+            self._first_frame(data, now_ns)
+
+    def _single_frame(self, data: bytes) -> None:
+        size = len(data)
+        if size <= 8:
+            length = data[0]
+            if length == 0 or length >= size:
+                return
+            payload = data[1 : 1 + length]
+        else:  # the escape: a frame above 8 bytes has 00 and the length in the next byte
+            length = data[1]
+            if data[0] or length == 0 or length > size - 2:
+                return
+            payload = data[2 : 2 + length]
+        if self._rx is not None:
+            self._fail_receive(UnexpectedPdu("a single frame came in the middle of a message"))
+        self._sink.events.append(Received(self, payload))
+
+    def _first_frame(self, data: bytes, now_ns: int) -> None:
+        size = len(data)
+        if size < 8:
+            return
+        length = (data[0] & 0xF) << 8 | data[1]
+        head = data[2:]
+        if length == 0:
+            length = int.from_bytes(data[2:6], "big")
+            head = data[6:]
+            if length <= FF_SHORT_MAX:
+                return
+        elif length < (8 if size == 8 else size - 1):
+            return  # it would have fitted a single frame
+        if self._rx is not None:
+            self._fail_receive(UnexpectedPdu("a new message began before the old one was complete"))
+        if length > self._options.rx_buffer_bytes:
+            self._send_flow_control(FlowStatus.OVERFLOW)
+            limit = self._options.rx_buffer_bytes
+            self._fail_receive(BufferOverflow(f"a message of {length} bytes does not fit {limit}"))
+            return
+        self._rx = bytearray() if self.stream else bytearray(head)
+        self._rx_len = length
+        self._rx_got = len(head)
+        self._rx_sn = 1
+        self._rx_frame_len = size
+        self._sink.events.append(FirstFrame(self, length, head))
+        self._fc_waits = self._options.wait_frames
+        self._go_on(now_ns)
+
+    def _go_on(self, now_ns: int) -> None:
+        """Tell the sender to go on, after as many waits as the options want."""
+        self._rx_deadline_ns = now_ns + self._options.n_ar_ns
+        if self._fc_waits > 0:
+            self._fc_waits -= 1
+            self._rx_wait_due = True
+            self._send_flow_control(FlowStatus.WAIT)
+        else:
+            self._rx_wait_due = False
+            self._rx_block = self._options.block_size
+            self._send_flow_control(FlowStatus.CONTINUE)
+
+    def _consecutive_frame(self, data: bytes, now_ns: int) -> None:
+        rx = self._rx
+        assert rx is not None
+        if data[0] & 0xF != self._rx_sn:
+            self._fail_receive(WrongSequenceNumber(f"consecutive frame {data[0] & 0xF} came where {self._rx_sn} was due"))
+            return
+        size = len(data)
+        left = self._rx_len - self._rx_got
+        if size - 1 < left and size != self._rx_frame_len:
+            return  # all but the last have the first frame's length: ignore, N_Cr runs on
+        chunk = data[1 : 1 + left]
+        self._rx_got = got = self._rx_got + len(chunk)
+        self._rx_sn = (self._rx_sn + 1) & 0xF
+        done = got >= self._rx_len
+        if self.stream:
+            self._sink.events.append(Segment(self, chunk, last=done))
+        else:
+            rx += chunk
+        if done:
+            self._rx = None
+            self._rx_deadline_ns = None
+            if not self.stream:
+                self._sink.events.append(Received(self, bytes(rx)))
+            return
+        if self._rx_block > 0:
+            self._rx_block -= 1
+            if self._rx_block == 0:
+                self._fc_waits = self._options.wait_frames
+                self._go_on(now_ns)
+                return
+        self._rx_deadline_ns = now_ns + self._options.n_cr_ns
+
+    def _send_flow_control(self, status: FlowStatus) -> None:
+        if self.tx_id is None:
+            return
+        options = self._options
+        data = flow_control(status, options.block_size, options.stmin, options.padding)
+        fd = options.tx_dl > 8
+        self._sink.emit(self, Frame(self.tx_id, data, fd, fd and options.brs), control=True)
+
+    def control_sent(self, now_ns: int) -> None:
+        """Learn that our flow control went out: from here the sender's next frame is due (N_Cr)."""
+        if self._rx is not None:
+            options = self._options
+            self._rx_deadline_ns = now_ns + (options.wait_interval_ns if self._rx_wait_due else options.n_cr_ns)
+
+    def _fail_receive(self, error: Exception) -> None:
+        self._rx = None
+        self._rx_deadline_ns = None
+        self._sink.events.append(Failed(self, error, sending=False))
+
+    # ---- time
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Do what is due: the next paced frame, or the end of a transfer that waited too long."""
+        tx_deadline_ns = self._tx_deadline_ns
+        if tx_deadline_ns is not None and tx_deadline_ns <= now_ns:
+            self._tx_deadline_ns = None
+            match self._tx_state:
+                case "paced":
+                    self._consecutive(now_ns)
+                case "awaiting":
+                    self._fail_send(FlowControlTimeout(f"no flow control within {self._options.n_bs_ns // 1_000_000} ms (N_Bs)"))
+                case _:
+                    self._fail_send(TransmitTimeout(f"not sent within {self._options.n_as_ns // 1_000_000} ms (N_As)"))
+        rx_deadline_ns = self._rx_deadline_ns
+        if rx_deadline_ns is not None and rx_deadline_ns <= now_ns:
+            self._rx_deadline_ns = None
+            if self._rx_wait_due:
+                self._go_on(now_ns)
+            else:
+                limit_ms = self._options.n_cr_ns // 1_000_000
+                self._fail_receive(ConsecutiveFrameTimeout(f"no consecutive frame within {limit_ms} ms (N_Cr)"))
+
+    def drop(self) -> None:
+        """Forget everything in silence: the device lost its supply."""
+        self._tx_state = _IDLE
+        self._tx = self._rx = None
+        self._tx_deadline_ns = self._rx_deadline_ns = None
+        self._queue.clear()
+
+
+_IDLE, _SINGLE, _FIRST, _AWAITING, _CONSECUTIVE, _PACED, _DRY = (
+    "idle",
+    "single",
+    "first",
+    "awaiting",
+    "consecutive",
+    "paced",
+    "dry",
+)
