@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from wire.errors import LocalMisuse
@@ -147,10 +147,10 @@ class CanBus:
 
     def _listen(self, port: BusPort, can_ids: Iterable[int] | None, listener: Listener) -> None:
         if can_ids is None:
-            self._listen_all.append((port, listener))
+            self._listen_all = [*self._listen_all, (port, listener)]
             return
         for can_id in can_ids:
-            self._table.setdefault(can_id, []).append((port, listener))
+            self._table[can_id] = [*self._table.get(can_id, ()), (port, listener)]
 
     def _detach(self, port: BusPort) -> None:
         self._forget_queued(port)
@@ -191,7 +191,7 @@ class CanBus:
             self.world.call_at(self.world.now_ns, self._arbitrate)
 
     def _arbitrate(self) -> None:
-        """Let the lowest identifier go. It runs as an event of its own, so that all senders of one instant take part."""
+        """Let the lowest identifier go. On an idle bus it is an event of its own, so that all senders of one instant take part."""
         self._arbitrating = False
         if self._queue and len(self._ports) > 1:  # alone on a bus nobody acknowledges: the frame stays pending (N_As)
             self._current = current = heapq.heappop(self._queue)
@@ -205,15 +205,15 @@ class CanBus:
         assert current is not None
         _, _, frame, port = current
         self._current = None
+        self._arbitrating = True  # who sends in answer takes part in the arbitration below
         if port.off:
-            self._arbitrate_soon()
-            return
-        if self.faults is not None:
+            self._arbitrate()
+        elif self.faults is not None:
             self._complete_with_faults(frame, port, self.faults)
-            return
-        self._acknowledge(frame, port)
-        self._deliver(frame, port)
-        self._arbitrate_soon()
+        else:
+            self._acknowledge(frame, port)
+            self._deliver(frame, port)
+            self._arbitrate()
 
     def _acknowledge(self, frame: Frame, port: BusPort) -> None:
         self.frames_sent += 1
@@ -229,11 +229,11 @@ class CanBus:
     def _deliver(self, frame: Frame, sender: BusPort | None) -> None:
         entries = self._table.get(frame.can_id)
         if entries:
-            for port, listener in tuple(entries):
+            for port, listener in entries:  # lists are replaced, never changed: a listener may listen to more
                 if port is not sender and not port.off:
                     listener(frame)
         if self._listen_all:
-            for port, listener in tuple(self._listen_all):
+            for port, listener in self._listen_all:
                 if port is not sender and not port.off:
                     listener(frame)
 
@@ -246,10 +246,10 @@ class CanBus:
         self._acknowledge(frame, port)
         for delay_ns, received in verdict.deliveries:
             if delay_ns:
-                world.call_at(world.now_ns + delay_ns, lambda received=received: self._deliver(received, port))
+                world.call_at(world.now_ns + delay_ns, partial(self._deliver, received, port))
             else:
                 self._deliver(received, port)
-        self._arbitrate_soon()
+        self._arbitrate()
 
     def _error_frame(self, frame: Frame, port: BusPort) -> None:
         """Somebody destroyed the frame: the sender's error counter rises, it tries again, or leaves the bus."""
@@ -263,7 +263,7 @@ class CanBus:
         else:
             port.queued -= 1
             self._enqueue(port, frame)
-        self._arbitrating = True
+        self._arbitrating = True  # the bus is busy with the error frame
         self.world.call_at(self.world.now_ns + error_ns, self._arbitrate)
 
 

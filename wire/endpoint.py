@@ -53,10 +53,10 @@ class Endpoint:
     """Puts a core on carriers: hands it frames, confirmations and wake-ups, and its frames to the bus.
 
     After calling a core's own methods from outside (to send a request, say), call `flush`. `on_activity` runs after each
-    input, when the core's events may be collected.
+    input, when the core's events may be collected and answered; what it makes the core send is handed over after it.
     """
 
-    __slots__ = ("_core", "_ports", "_timer", "name", "on_activity", "world")
+    __slots__ = ("_core", "_next_deadline", "_outputs", "_ports", "_timer", "name", "on_activity", "world")
 
     def __init__(
         self,
@@ -69,6 +69,8 @@ class Endpoint:
         self.name = core.name
         self.on_activity = on_activity
         self._core = core
+        self._outputs = core.outputs
+        self._next_deadline = core.next_deadline
         self._timer = world.timer(core.name, self._on_timer)
         self._ports = [carrier for carrier, _ in ports]
         for number, (carrier, can_ids) in enumerate(ports):
@@ -77,39 +79,39 @@ class Endpoint:
 
     def flush(self) -> None:
         """Hand over what the core wants to send and re-arm its wake-up."""
-        core = self._core
-        outputs = core.outputs
+        outputs = self._outputs
         while outputs:
             port, frame = outputs.popleft()
             self._ports[port].send(frame)
-        deadline_ns = core.next_deadline()
-        if deadline_ns != self._timer.deadline_ns:
-            self._timer.set(deadline_ns)
+        deadline_ns = self._next_deadline()
+        timer = self._timer
+        if deadline_ns != timer.deadline_ns:
+            timer.set(deadline_ns)
 
     def _on_timer(self, now_ns: int) -> None:
         self._core.handle_timer(now_ns)
-        self.flush()
         if self.on_activity is not None:
             self.on_activity()
+        self.flush()
 
     def _receive_callback(self, port: int) -> Callable[[Frame], None]:
-        core, world, flush = self._core, self.world, self.flush
+        world, receive, flush = self.world, self._core.receive, self.flush
 
         def on_frame(frame: Frame) -> None:
-            core.receive(port, frame, world.now_ns)
-            flush()
+            receive(port, frame, world.now_ns)
             if self.on_activity is not None:
                 self.on_activity()
+            flush()
 
         return on_frame
 
     def _sent_callback(self, port: int) -> Callable[[Frame], None]:
-        core, world, flush = self._core, self.world, self.flush
+        world, frame_sent, flush = self.world, self._core.frame_sent, self.flush
 
         def on_sent(_: Frame) -> None:
-            core.frame_sent(port, world.now_ns)
-            flush()
+            frame_sent(port, world.now_ns)
             if self.on_activity is not None:
                 self.on_activity()
+            flush()
 
         return on_sent

@@ -76,7 +76,8 @@ class Aborted(IsoTpFault):
 class IsoTpOptions:
     """How a channel behaves. `stmin`: the byte that our flow control announces. `tx_dl`: frame length 8 to 64 (above 8: FD).
     `padding`: fill byte, or None for short classic frames. `max_wait_frames`: waits in a row that we put up with (N_WFTmax).
-    `wait_frames`: waits that we send before each go-ahead, `wait_interval_ns` apart (to make testers prove themselves)."""
+    `wait_frames`: waits that we send before each go-ahead, `wait_interval_ns` apart (to make testers prove themselves).
+    """
 
     block_size: int = 0
     stmin: int = 0
@@ -411,7 +412,9 @@ class Channel:
         elif status == FlowStatus.WAIT:
             self._waits += 1
             if self._waits > self._options.max_wait_frames:
-                self._fail_send(TooManyWaits(f"more than {self._options.max_wait_frames} wait frames in a row (N_WFTmax)"))
+                self._fail_send(
+                    TooManyWaits(f"more than {self._options.max_wait_frames} wait frames in a row (N_WFTmax)")
+                )
             else:
                 self._tx_state = _AWAITING
                 self._tx_deadline_ns = now_ns + self._options.n_bs_ns
@@ -499,7 +502,9 @@ class Channel:
         rx = self._rx
         assert rx is not None
         if data[0] & 0xF != self._rx_sn:
-            self._fail_receive(WrongSequenceNumber(f"consecutive frame {data[0] & 0xF} came where {self._rx_sn} was due"))
+            self._fail_receive(
+                WrongSequenceNumber(f"consecutive frame {data[0] & 0xF} came where {self._rx_sn} was due")
+            )
             return
         size = len(data)
         left = self._rx_len - self._rx_got
@@ -557,7 +562,9 @@ class Channel:
                 case "paced":
                     self._consecutive(now_ns)
                 case "awaiting":
-                    self._fail_send(FlowControlTimeout(f"no flow control within {self._options.n_bs_ns // 1_000_000} ms (N_Bs)"))
+                    self._fail_send(
+                        FlowControlTimeout(f"no flow control within {self._options.n_bs_ns // 1_000_000} ms (N_Bs)")
+                    )
                 case _:
                     self._fail_send(TransmitTimeout(f"not sent within {self._options.n_as_ns // 1_000_000} ms (N_As)"))
         rx_deadline_ns = self._rx_deadline_ns

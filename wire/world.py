@@ -11,6 +11,7 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable
+from typing import NoReturn
 
 from wire.clock import NS_PER_MS, Clock, VirtualClock
 from wire.errors import LocalMisuse, WorldStopped
@@ -128,55 +129,73 @@ class World:
         if timeout_ns < 0:
             raise LocalMisuse(f"time does not run backwards: timeout {timeout_ns} ns")
         self._running = True
-        callback: Callback | None = None
-        end_ns = self.now_ns + timeout_ns if self.virtual else self.clock.now_ns() + timeout_ns
-        heap = self._heap
+        try:
+            return self._run_virtual(done, timeout_ns) if self.virtual else self._run_real(done, timeout_ns)
+        finally:
+            self._running = False
+
+    def _run_virtual(self, done: Callable[[], bool], timeout_ns: int) -> bool:
+        """Jump from deadline to deadline."""
+        end_ns = self.now_ns + timeout_ns
+        heap, posted = self._heap, self._posted
         pop = heapq.heappop
+        callback: Callback | None = None
         here = 0
         try:
             while not done():
-                if self._posted:
-                    callback = self._posted.popleft()
-                    if not self.virtual:
-                        self.now_ns = max(self.now_ns, self.clock.now_ns())
-                    callback()
-                    continue
-                if not heap or heap[0][0] > end_ns:
-                    if self.virtual:
-                        self._advance(end_ns)
-                        return done()
-                    if self._wait_real(end_ns):
-                        return done()
-                    continue
-                if not self.virtual and heap[0][0] > self.now_ns and not self._due_real(heap[0][0]):
-                    continue
-                when_ns, _, callback = pop(heap)
-                if when_ns > self.now_ns:
-                    self.now_ns = when_ns
-                    here = 0
-                else:
-                    here += 1
-                    if here > MAX_EVENTS_PER_INSTANT and self.virtual:
+                if posted:
+                    callback = posted.popleft()
+                elif heap and heap[0][0] <= end_ns:
+                    when_ns, _, callback = pop(heap)
+                    if when_ns > self.now_ns:
+                        self.now_ns = when_ns
+                        here = 0
+                    elif here < MAX_EVENTS_PER_INSTANT:
+                        here += 1
+                    else:
                         self._too_many()
+                else:
+                    self.now_ns = end_ns
+                    return done()
                 callback()
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                raise  # Ctrl-C is the person's wish, not the world's fault
-            self._stopped = WorldStopped(_name_of(callback), self.now_ns, self.seed, error)
-            raise self._stopped from error
+        except Exception as error:
+            self._stop(callback, error)
         finally:
-            self._running = False
-            if self.virtual:
-                self.clock.wait_until(self.now_ns)
+            self.clock.wait_until(self.now_ns)
         return True
 
-    def _advance(self, end_ns: int) -> None:
-        self.now_ns = max(self.now_ns, end_ns)
+    def _run_real(self, done: Callable[[], bool], timeout_ns: int) -> bool:
+        """Sleep in the kernel until the next deadline, descriptor or posted call."""
+        end_ns = self.clock.now_ns() + timeout_ns
+        heap, posted = self._heap, self._posted
+        callback: Callback | None = None
+        try:
+            while not done():
+                if posted:
+                    callback = posted.popleft()
+                    self.now_ns = max(self.now_ns, self.clock.now_ns())
+                elif heap and heap[0][0] <= end_ns:
+                    if not self._due_real(heap[0][0]):
+                        continue
+                    callback = heapq.heappop(heap)[2]
+                elif self._wait_real(end_ns):
+                    return done()
+                else:
+                    continue
+                callback()
+        except Exception as error:
+            self._stop(callback, error)
+        return True
 
-    def _too_many(self) -> None:
+    def _stop(self, callback: Callback | None, error: Exception) -> NoReturn:
+        """Stand still for good: every later run raises the same."""
+        self._stopped = WorldStopped(_name_of(callback), self.now_ns, self.seed, error)
+        raise self._stopped from error
+
+    def _too_many(self) -> NoReturn:
         raise LocalMisuse(
-            f"more than {MAX_EVENTS_PER_INSTANT} callbacks at {self.now_ns} ns without time moving: two cores answer each "
-            "other in a loop"
+            f"more than {MAX_EVENTS_PER_INSTANT} callbacks at {self.now_ns} ns without time moving: "
+            "two cores answer each other in a loop"
         )
 
     def _wait_real(self, end_ns: int) -> bool:
