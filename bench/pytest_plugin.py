@@ -1,0 +1,145 @@
+"""The pytest plugin: a bench for each test, scenario files as tests, one seed for the whole run.
+
+`bench` is a fixture (virtual time, one vehicle of your choice); `*.scenario.yaml` files are tests; a failure prints its seed and
+the command that replays it. Under pytest-xdist the controller draws the seed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from bench.bench import Bench
+
+__all__ = [
+    "bench",
+    "bench_seed",
+    "pytest_addoption",
+    "pytest_collect_file",
+    "pytest_configure",
+    "pytest_configure_node",
+    "pytest_report_header",
+    "pytest_runtest_makereport",
+]
+
+SUFFIX = ".scenario.yaml"
+SEED = pytest.StashKey[int]()
+BENCH = pytest.StashKey["Bench"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--sgw-seed` and `--sgw-trace`."""
+    group = parser.getgroup("sgw-bench", "simulated security gateways")
+    group.addoption("--sgw-seed", default="0", metavar="N", help="seed of every bench: a number, or `random` (printed)")
+    group.addoption("--sgw-trace", default=None, metavar="DIR", help="write candump and pcapng traces of every bench here")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Settle the seed: given, drawn here, or drawn by the xdist controller."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None and "sgw_seed" in worker:
+        config.stash[SEED] = worker["sgw_seed"]
+        return
+    text = config.getoption("--sgw-seed")
+    if text == "random":
+        config.stash[SEED] = secrets.randbelow(2**31)
+        return
+    try:
+        config.stash[SEED] = int(text)
+    except ValueError:
+        raise pytest.UsageError(f"--sgw-seed takes a whole number or `random`, not {text!r}") from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed to an xdist worker."""
+    node.workerinput["sgw_seed"] = node.config.stash[SEED]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say the seed, so that any run can be replayed."""
+    return f"sgw-bench: seed {config.stash[SEED]} (replay with --sgw-seed {config.stash[SEED]})"
+
+
+@pytest.fixture
+def bench_seed(request: pytest.FixtureRequest) -> int:
+    """The seed of this run."""
+    return request.config.stash[SEED]
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, bench_seed: int) -> Iterator[Bench]:
+    """A bench in virtual time; the witness fails the test when something protected was answered without a grant."""
+    from bench.bench import Bench  # noqa: PLC0415 - tests that need no bench stay quick
+
+    folder = request.config.getoption("--sgw-trace")
+    with Bench(seed=bench_seed, keep_trace=folder is not None) as made:
+        request.node.stash[BENCH] = made
+        yield made
+        if folder is not None:
+            made.write_trace(Path(folder), request.node.name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add seed and replay command to a failure's report."""
+    report: Any = yield
+    if report.failed and BENCH in item.stash:
+        seed = item.config.stash[SEED]
+        report.sections.append(("sgw-bench", f"seed {seed}; replay: pytest {item.nodeid!r} --sgw-seed {seed}"))
+    return report
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect `*.scenario.yaml` files."""
+    if not file_path.name.endswith(SUFFIX):
+        return None
+    return ScenarioFile.from_parent(parent, path=file_path)
+
+
+class ScenarioFile(pytest.File):
+    """A scenario file; one test."""
+
+    def collect(self) -> Iterator[ScenarioItem]:
+        """Yield the file's one test."""
+        yield ScenarioItem.from_parent(self, name=self.path.name.removesuffix(SUFFIX))
+
+
+class ScenarioFailed(Exception):
+    """A scenario that did not meet its expectations."""
+
+
+class ScenarioItem(pytest.Item):
+    """One scenario, played on a bench of its own."""
+
+    def runtest(self) -> None:
+        """Play it; a mismatch fails, what the carrier cannot do skips."""
+        from bench.runner import run_one  # noqa: PLC0415
+        from scenarios.model import load_scenario  # noqa: PLC0415
+        from scenarios.play import Status  # noqa: PLC0415
+
+        folder = self.config.getoption("--sgw-trace")
+        run = run_one(
+            load_scenario(self.path), seed=self.config.stash[SEED], trace_dir=Path(folder) if folder else None
+        )
+        if run.played.status is Status.SKIPPED:
+            pytest.skip(run.played.reason)
+        if run.played.status is Status.FAILED:
+            raise ScenarioFailed("\n".join([run.played.reason, *run.played.violations, f"replay: {run.replay}"]))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show what was expected and what came, without a traceback through the bench."""
+        from wire.errors import ConfigError  # noqa: PLC0415
+
+        if isinstance(excinfo.value, ScenarioFailed | ConfigError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Say where the test is."""
+        return self.path, 0, f"scenario {self.name}"

@@ -1,0 +1,112 @@
+"""The lock of one ECU: the grant, the events that may end it, and the protocol that every scheme follows.
+
+A grant on CAN cannot know its sender: whoever speaks to the ECU while it is open rides on it. The bench reports that
+instead of hiding it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Protocol
+
+from wire.token import Scope
+
+LOG_LIMIT = 500
+"""Records that a gate keeps: a scenario makes a few dozen."""
+
+
+class GateEvent(StrEnum):
+    """What happens to an ECU that may end a grant."""
+
+    SESSION_CHANGE = "session change"
+    SAME_SESSION_AGAIN = "same session again"
+    S3_TIMEOUT = "S3 time-out"
+    ECU_RESET = "ECU reset"
+    TERMINAL_15_OFF = "terminal 15 off"
+    SLEEP = "sleep"
+    LOCK_COMMAND = "lock command"
+    DE_AUTHENTICATE = "de-authentication"
+    EXPIRY = "expiry"
+    REVOKED = "revocation"
+
+
+class Fate(Enum):
+    """What an event does to a grant."""
+
+    KEPT = "kept"
+    ENDED = "ended"
+
+
+FateTable = Mapping[GateEvent, Fate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What is released, to whom the back end gave it, and since when. `ident`: token id or certificate serial, hex."""
+
+    scheme: str
+    role: int
+    scope: int
+    ident: str
+    since_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRecord:
+    """One line of the gate's log: what was decided, and why."""
+
+    now_ns: int
+    decision: str
+    reason: str
+
+
+class GateLog:
+    """The decisions of one gate, newest last."""
+
+    def __init__(self) -> None:
+        self.records: deque[GateRecord] = deque(maxlen=LOG_LIMIT)
+
+    def write(self, now_ns: int, decision: str, reason: str) -> None:
+        """Add a line."""
+        self.records.append(GateRecord(now_ns=now_ns, decision=decision, reason=reason))
+
+
+class AccessGate(Protocol):
+    """One ECU's lock. Times are world times in ns; a method that refuses raises `ecu_sim.refusal.Refusal`."""
+
+    name: str
+    refusal_nrc: int
+    log: GateLog
+
+    def grant(self, now_ns: int) -> Grant | None:
+        """Return the live grant, or None."""
+
+    def allows(self, scope: Scope, now_ns: int) -> bool:
+        """Return whether a live grant releases all of `scope`."""
+
+    def work_ns(self, sid: int, payload: bytes) -> int:
+        """Return how long the ECU works on this request before its result is known (signature checks take time)."""
+
+    def routine(self, rid: int, sub_function: int, option: bytes, now_ns: int) -> bytes | None:
+        """Serve a routine of the unlock itself (the status record follows the echo); None when it is not one."""
+
+    def read_did(self, did: int, now_ns: int) -> bytes | None:
+        """Serve a data identifier of the unlock itself; None when it is not one."""
+
+    def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:
+        """Serve Authentication 0x29; None when the scheme has none."""
+
+    def handle_event(self, event: GateEvent, now_ns: int) -> None:
+        """Learn what happened to the ECU."""
+
+    def wake(self, now_ns: int) -> None:
+        """Learn that the ECU woke: awake time goes on."""
+
+    def handle_timer(self, now_ns: int) -> None:
+        """End what has run out."""
+
+    def next_deadline(self) -> int | None:
+        """Return when something runs out."""
