@@ -1,0 +1,77 @@
+"""A control unit on a bus: an ISO-TP stack with a physical and functional channels, and the UDS server behind it."""
+
+from __future__ import annotations
+
+from ecu_sim.server import UdsServer
+from wire.frame import Frame
+from wire.isotp import CLASSIC, IsoTpOptions
+from wire.isotp_stack import IsoTpStack, Received
+
+
+class EcuNode:
+    """One control unit as a `wire.endpoint.Core` with one port (0). Functional requests are single frames only."""
+
+    __slots__ = ("_functional", "_physical", "name", "outputs", "server", "stack")
+
+    def __init__(self, server: UdsServer, options: IsoTpOptions = CLASSIC) -> None:
+        profile = server.profile
+        self.name = profile.name
+        self.server = server
+        self.stack = stack = IsoTpStack()
+        self.outputs = stack.outputs
+        self._physical = stack.add(0, tx_id=profile.response_id, rx_id=profile.request_id, options=options)
+        self._functional = [
+            stack.add(0, tx_id=None, rx_id=can_id, options=options, functional=True)
+            for can_id in profile.functional_ids
+        ]
+
+    def listen_ids(self) -> tuple[int, ...]:
+        """Return the identifiers this unit hears."""
+        return self.stack.listen_ids(0)
+
+    def receive(self, port: int, frame: Frame, now_ns: int) -> None:
+        """Take a frame; a whole request goes to the server."""
+        server = self.server
+        if not server.reachable:
+            return
+        stack = self.stack
+        stack.receive(port, frame, now_ns)
+        if stack.events:
+            self._serve_events(now_ns)
+
+    def _serve_events(self, now_ns: int) -> None:
+        events, server = self.stack.events, self.server
+        while events:
+            event = events.popleft()
+            if type(event) is Received:
+                server.receive(event.payload, event.channel is not self._physical, now_ns)
+                if server.outputs:
+                    self._send_answers(now_ns)
+
+    def _send_answers(self, now_ns: int) -> None:
+        outputs, stack = self.server.outputs, self.stack
+        while outputs:
+            stack.send(self._physical, outputs.popleft(), now_ns)
+
+    def frame_sent(self, port: int, now_ns: int) -> None:
+        """Learn that a frame went out."""
+        self.stack.frame_sent(port, now_ns)
+        self.stack.events.clear()
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Do what is due in the stack and the server."""
+        self.stack.handle_timer(now_ns)
+        self._serve_events(now_ns)
+        self.server.handle_timer(now_ns)
+        self._send_answers(now_ns)
+
+    def next_deadline(self) -> int | None:
+        """Return the earlier of both."""
+        stack, server = self.stack.next_deadline(), self.server.next_deadline()
+        if stack is None:
+            return server
+        return stack if server is None or stack < server else server
+
+    def lose_supply(self) -> None:
+        """Forget every transfer in progress."""
+        self.stack.drop()

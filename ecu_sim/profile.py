@@ -1,0 +1,124 @@
+"""ECU profiles: all that makes one control unit differ from another, as data. Frozen; built and checked by `profile_file`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ecu_sim.unlock.certificate import CertificateOptions
+from ecu_sim.unlock.sfd import SfdOptions
+from wire.token import Scope
+from wire.uds import P2_SERVER_MAX_NS, P2_STAR_SERVER_MAX_NS, S3_SERVER_NS, Nrc
+
+NO_SCOPE = Scope(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may: in which sessions (empty: all), at which open 0x27 level, with which grant scope, under which conditions."""
+
+    sessions: frozenset[int] = frozenset()
+    security: int | None = None
+    scope: Scope = NO_SCOPE
+    conditions: tuple[str, ...] = ()
+
+
+FREE = Access()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Did:
+    """One data identifier. `source`: a measured value of `vehicle_state.SOURCES` instead of `value`. `read` or `write` None:
+    not offered. `requires_written`: identifiers that must have been written in the same session before."""
+
+    did: int
+    name: str = ""
+    value: bytes = b""
+    source: str | None = None
+    read: Access | None = FREE
+    write: Access | None = None
+    requires_written: tuple[int, ...] = ()
+    work_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routine:
+    """One routine. `duration_ns`: it runs in the background so long; `result` is its record when it has ended."""
+
+    rid: int
+    name: str = ""
+    access: Access = FREE
+    option_len: int = 0
+    duration_ns: int = 0
+    stoppable: bool = False
+    result: bytes = b"\x00"
+    work_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityLevel:
+    """One 0x27 level, named by its odd request number."""
+
+    level: int
+    algorithm: str
+    secret: bytes = field(repr=False)
+    seed_len: int = 8
+    attempts: int = 3
+    delay_ns: int = 10_000_000_000
+    sessions: frozenset[int] = frozenset((0x03,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dtc:
+    """A trouble code: three bytes, its status byte, whether it is permanent-like (comes back after clearing)."""
+
+    code: int
+    status: int
+    name: str = ""
+    stays: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """What the ECU keeps: P2, P2*, S3, and how long it is silent in a reset."""
+
+    p2_ns: int = P2_SERVER_MAX_NS
+    p2_star_ns: int = P2_STAR_SERVER_MAX_NS
+    s3_ns: int = S3_SERVER_NS
+    reset_ns: int = 500_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRule:
+    """One service as this ECU offers it. `sub_functions` empty: those of the service itself."""
+
+    access: Access = FREE
+    sub_functions: frozenset[int] = frozenset()
+    work_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EcuProfile:
+    """One control unit. `address`: logical, which unlocks are bound to."""
+
+    name: str
+    title: str
+    address: int
+    request_id: int
+    response_id: int
+    functional_ids: tuple[int, ...]
+    services: Mapping[int, ServiceRule]
+    sessions: frozenset[int]
+    dids: Mapping[int, Did]
+    routines: Mapping[int, Routine]
+    dtcs: tuple[Dtc, ...] = ()
+    security: Mapping[int, SecurityLevel] = field(default_factory=dict)
+    security_access: Literal["none", "after_grant"] = "none"
+    timing: Timing = Timing()
+    gate: SfdOptions | CertificateOptions | None = None
+    locked_nrc: int = Nrc.securityAccessDenied
+    busy: Literal["refuse", "ignore"] = "refuse"
+    max_dids: int = 8
+    max_answer_bytes: int = 4095
+    padding: int | None = 0xAA

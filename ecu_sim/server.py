@@ -1,0 +1,288 @@
+"""A UDS server (ISO 14229-1): receives whole requests, refuses in the standard's order, serves, keeps P2, P2* and S3.
+
+    arrival -> ladder of checks -> [0x78 ... while a slow service works] -> the service itself -> answer
+
+The ladder runs on arrival; a slow service takes effect when it has finished. S3 is a timer that locks at its deadline, and
+stands still while a request is worked on. No bus, no clock: time is an argument.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ecu_sim.ladder import LADDER, SERVICES, Request
+from ecu_sim.profile import EcuProfile
+from ecu_sim.refusal import Refusal
+from ecu_sim.state import NonVolatile, Volatile
+from ecu_sim.unlock.gate import AccessGate, GateEvent
+from ecu_sim.vehicle_state import PowerEvent, VehicleState
+from wire.entropy import Entropy
+from wire.uds import FUNCTIONAL_SILENT, Nrc, Service, Session, nrc_name
+
+PENDING_MARGIN_NS = 10_000_000
+"""0x78 goes out so long before P2 (or P2*) would end: time for the frame to get onto a busy bus."""
+LOG_LIMIT = 1000
+"""Records that an ECU keeps: a scenario makes some hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class EcuRecord:
+    """One line of the ECU's own log. Never holds a seed, a key or a token."""
+
+    now_ns: int
+    kind: str
+    text: str
+
+
+class UdsServer:
+    """One control unit's diagnostic server.
+
+    `outputs` holds answers in order, 0x78 included. `gate` is the lock that this ECU holds, if any. `vehicle` is read by
+    preconditions and measured values.
+    """
+
+    def __init__(
+        self,
+        profile: EcuProfile,
+        *,
+        entropy: Entropy,
+        vehicle: VehicleState,
+        gate: AccessGate | None = None,
+        memory: NonVolatile | None = None,
+    ) -> None:
+        self.profile: EcuProfile = profile
+        self.name = profile.name
+        self.entropy = entropy
+        self.vehicle = vehicle
+        self.gate = gate
+        self.outputs: deque[bytes] = deque()
+        self.log: deque[EcuRecord] = deque(maxlen=LOG_LIMIT)
+        self.memory = memory or NonVolatile.fresh(
+            {did.did: did.value for did in profile.dids.values() if did.source is None},
+            {dtc.code: dtc.status for dtc in profile.dtcs},
+            profile.security,
+        )
+        self.state = Volatile()
+        self._powered = True
+        self._asleep = False
+        self._down_until_ns: int | None = None
+        self._working: Request | None = None
+        self._finish_ns = 0
+        self._pending_ns = 0
+        self._pending_sent = False
+        self._s3_deadline_ns: int | None = None
+        self._after_answer: Callable[[int], None] | None = None
+
+    # ---- in
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the ECU hears requests at all: supplied, awake, not in a reset."""
+        return self._powered and not self._asleep and self._down_until_ns is None
+
+    def receive(self, payload: bytes, functional: bool, now_ns: int) -> None:  # noqa: FBT001 - the contract of the room
+        """Take a whole request."""
+        if not self.reachable or not payload:
+            return
+        sid = payload[0]
+        if self._working is not None:
+            self._receive_while_working(payload, functional, now_ns)
+            return
+        if sid == Service.TesterPresent and payload == b"\x3e\x80":
+            self._restart_s3(now_ns)
+            return
+        request = Request(payload, functional, now_ns)
+        self._s3_deadline_ns = None
+        nrc = self._refused_by_ladder(request)
+        if nrc:
+            self._answer_negative(request, nrc, now_ns)
+            return
+        work_ns = self._work_ns(request)
+        if work_ns:
+            self._begin_work(request, work_ns, now_ns)
+        else:
+            self._serve(request, now_ns)
+
+    def _refused_by_ladder(self, request: Request) -> int:
+        for name, check in LADDER:
+            nrc = check(self, request)
+            if nrc:
+                self.note(request.now_ns, "refused", f"{request.payload[:4].hex(' ')}: {name}: {nrc_name(nrc)}")
+                return nrc
+        return 0
+
+    def _receive_while_working(self, payload: bytes, functional: bool, now_ns: int) -> None:  # noqa: FBT001
+        """A second request while one is worked on: tester present is fine, others are refused with 0x21 or not heard."""
+        if payload[0] == Service.TesterPresent or functional or self.profile.busy == "ignore":
+            return
+        self.note(now_ns, "refused", f"{payload[:4].hex(' ')}: busy")
+        self.outputs.append(bytes((0x7F, payload[0], Nrc.busyRepeatRequest)))
+
+    def _work_ns(self, request: Request) -> int:
+        """Return how long this request is worked on before its result is known."""
+        payload, profile = request.payload, self.profile
+        sid = payload[0]
+        work_ns = profile.services[sid].work_ns
+        if sid in (Service.ReadDataByIdentifier, Service.WriteDataByIdentifier) and len(payload) >= 3:
+            did = profile.dids.get(payload[1] << 8 | payload[2])
+            if did is not None:
+                work_ns += did.work_ns
+        elif sid == Service.RoutineControl and len(payload) >= 4:
+            routine = profile.routines.get(payload[2] << 8 | payload[3])
+            if routine is not None:
+                work_ns += routine.work_ns
+        if self.gate is not None and sid in (Service.RoutineControl, Service.Authentication):
+            work_ns += self.gate.work_ns(sid, payload)
+        return work_ns
+
+    # ---- work and answers
+
+    def _begin_work(self, request: Request, work_ns: int, now_ns: int) -> None:
+        self._working = request
+        self._finish_ns = now_ns + work_ns
+        self._pending_ns = now_ns + self.profile.timing.p2_ns - PENDING_MARGIN_NS
+        self._pending_sent = False
+
+    def _serve(self, request: Request, now_ns: int) -> None:
+        request.now_ns = now_ns
+        self._working = None
+        try:
+            answer = SERVICES[request.sid].serve(self, request)
+        except Refusal as refusal:
+            nrc = nrc_name(refusal.nrc)
+            self.note(now_ns, "refused", f"{request.payload[:4].hex(' ')}: {refusal.reason}: {nrc}")
+            self._answer_negative(request, refusal.nrc, now_ns)
+            return
+        if request.suppress and not self._pending_sent:
+            self._conclude(now_ns)
+            return
+        if len(answer) > self.profile.max_answer_bytes:
+            self._answer_negative(request, Nrc.responseTooLong, now_ns)
+            return
+        self.outputs.append(answer)
+        self._conclude(now_ns)
+
+    def _answer_negative(self, request: Request, nrc: int, now_ns: int) -> None:
+        self._after_answer = None
+        if not (request.functional and nrc in FUNCTIONAL_SILENT and not self._pending_sent):
+            self.outputs.append(bytes((0x7F, request.payload[0], nrc)))
+        self._conclude(now_ns)
+
+    def _conclude(self, now_ns: int) -> None:
+        """The request is over: S3 starts again, and what had to wait for the answer happens."""
+        self._pending_sent = False
+        after, self._after_answer = self._after_answer, None
+        if after is not None:
+            after(now_ns)
+        self._restart_s3(now_ns)
+
+    def after_answer(self, act: Callable[[int], None]) -> None:
+        """Let a service act once its answer is out (a reset, say)."""
+        self._after_answer = act
+
+    def _restart_s3(self, now_ns: int) -> None:
+        default = self.state.session == Session.defaultSession
+        self._s3_deadline_ns = None if default else now_ns + self.profile.timing.s3_ns
+
+    # ---- time
+
+    def next_deadline(self) -> int | None:
+        """Return when something is due: end of a reset, of work, 0x78, S3, or the gate's own deadline."""
+        if not self._powered:
+            return None
+        if self._down_until_ns is not None:
+            due = self._down_until_ns
+        elif self._working is not None:
+            due = min(self._finish_ns, self._pending_ns)
+        elif self._s3_deadline_ns is not None:
+            due = self._s3_deadline_ns
+        else:
+            return None if self.gate is None else self.gate.next_deadline()
+        if self.gate is None:
+            return due
+        gate_due = self.gate.next_deadline()
+        return due if gate_due is None or due < gate_due else gate_due
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Do what is due."""
+        if not self._powered:
+            return
+        if self._down_until_ns is not None and now_ns >= self._down_until_ns:
+            self._down_until_ns = None
+            self.note(now_ns, "state", "up after reset")
+        if self._working is not None:
+            if now_ns >= self._finish_ns:
+                self._serve(self._working, now_ns)
+            elif now_ns >= self._pending_ns:
+                self.outputs.append(bytes((0x7F, self._working.sid, Nrc.requestCorrectlyReceivedResponsePending)))
+                self._pending_sent = True
+                self._pending_ns = now_ns + self.profile.timing.p2_star_ns - PENDING_MARGIN_NS
+        if self._s3_deadline_ns is not None and now_ns >= self._s3_deadline_ns:
+            self.note(now_ns, "state", "S3 has run out")
+            self.enter_session(Session.defaultSession, now_ns, GateEvent.S3_TIMEOUT)
+            self._s3_deadline_ns = None
+        if self.gate is not None:
+            self.gate.handle_timer(now_ns)
+
+    # ---- what services and the bench do to the state
+
+    def note(self, now_ns: int, kind: str, text: str) -> None:
+        """Write a line into the ECU's own log."""
+        self.log.append(EcuRecord(now_ns, kind, text))
+
+    def enter_session(self, session: int, now_ns: int, event: GateEvent | None = None) -> None:
+        """Change the session: SecurityAccess ends, even into the same session; leaving for the default undoes settings."""
+        state = self.state
+        if event is None:
+            event = GateEvent.SAME_SESSION_AGAIN if session == state.session else GateEvent.SESSION_CHANGE
+        state.session = session
+        state.open_level = None
+        state.seed = None
+        state.written.clear()
+        if session == Session.defaultSession:
+            state.routines.clear()
+            state.communication = 0
+            state.dtc_setting = True
+        if self.gate is not None:
+            self.gate.handle_event(event, now_ns)
+
+    def reset(self, now_ns: int, why: str) -> None:
+        """Restart: silent for a while, everything volatile gone, the gate told."""
+        self.note(now_ns, "state", f"reset: {why}")
+        self.state = Volatile()
+        self._working = None
+        self._after_answer = None
+        self._s3_deadline_ns = None
+        self._down_until_ns = now_ns + self.profile.timing.reset_ns
+        if self.gate is not None:
+            self.gate.handle_event(GateEvent.ECU_RESET, now_ns)
+
+    def power(self, event: PowerEvent, now_ns: int) -> None:
+        """Learn what happens to the supply."""
+        match event:
+            case PowerEvent.BATTERY_LOST:
+                self.reset(now_ns, event.value)
+                self.outputs.clear()
+                self._powered = False
+            case PowerEvent.BATTERY_BACK:
+                if not self._powered:
+                    self._powered = True
+                    self._down_until_ns = now_ns + self.profile.timing.reset_ns
+            case PowerEvent.TERMINAL_15_OFF:
+                self._leave_for_default(now_ns, GateEvent.TERMINAL_15_OFF)
+            case PowerEvent.SLEEP:
+                self._leave_for_default(now_ns, GateEvent.SLEEP)
+                self._asleep = True
+            case PowerEvent.WAKE:
+                self._asleep = False
+                if self.gate is not None:
+                    self.gate.wake(now_ns)
+            case PowerEvent.TERMINAL_15_ON:
+                pass
+
+    def _leave_for_default(self, now_ns: int, event: GateEvent) -> None:
+        self._working = None
+        self._s3_deadline_ns = None
+        self.enter_session(Session.defaultSession, now_ns, event)

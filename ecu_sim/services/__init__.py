@@ -1,0 +1,16 @@
+"""The services, one small file a family; `SERVICES` is the table that the ladder and the server read."""
+
+from __future__ import annotations
+
+from ecu_sim.services import authentication, communication, data, dtc, routine, security, session
+from ecu_sim.services.request import ServiceSpec
+
+SERVICES: dict[int, ServiceSpec] = {
+    **session.SPECS,
+    **dtc.SPECS,
+    **data.SPECS,
+    **security.SPECS,
+    **communication.SPECS,
+    **authentication.SPECS,
+    **routine.SPECS,
+}

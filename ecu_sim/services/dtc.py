@@ -1,0 +1,61 @@
+"""Trouble codes: ClearDiagnosticInformation 0x14, ReadDTCInformation 0x19 (01, 02, 0A), ControlDTCSetting 0x85."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ecu_sim.access import require
+from ecu_sim.refusal import Refusal
+from ecu_sim.services.request import NOT_DEFAULT, Request, ServiceSpec, exact_length, only
+from wire.uds import Nrc
+
+if TYPE_CHECKING:
+    from ecu_sim.server import UdsServer
+
+ALL_GROUPS = 0xFF_FFFF
+STATUS_AVAILABILITY = 0xFF
+FORMAT_ISO_14229_1 = 0x01
+STATUS_CLEARED = 0x50
+"""testNotCompletedSinceLastClear and testNotCompletedThisOperationCycle."""
+
+
+def _clear(server: UdsServer, request: Request) -> bytes:
+    exact_length(request, 4)
+    group = int.from_bytes(request.payload[1:4], "big")
+    dtcs = server.memory.dtcs
+    if group != ALL_GROUPS and group not in dtcs:
+        raise Refusal(Nrc.requestOutOfRange, f"group of DTC {group:06X}")
+    require(server, server.profile.services[0x14].access, request.now_ns)
+    stays = {dtc.code for dtc in server.profile.dtcs if dtc.stays}
+    for code in [group] if group != ALL_GROUPS else list(dtcs):
+        if code not in stays:
+            dtcs[code] = STATUS_CLEARED
+    return b"\x54"
+
+
+def _read(server: UdsServer, request: Request) -> bytes:
+    head = bytes((0x59, request.sub_function, STATUS_AVAILABILITY))
+    dtcs = server.memory.dtcs
+    if request.sub_function == 0x0A:
+        exact_length(request, 2)
+        return head + b"".join(code.to_bytes(3, "big") + bytes((status,)) for code, status in dtcs.items())
+    exact_length(request, 3)
+    mask = request.payload[2]
+    matching = [(code, status) for code, status in dtcs.items() if status & mask]
+    if request.sub_function == 0x01:
+        return head + bytes((FORMAT_ISO_14229_1,)) + len(matching).to_bytes(2, "big")
+    return head + b"".join(code.to_bytes(3, "big") + bytes((status,)) for code, status in matching)
+
+
+def _control_setting(server: UdsServer, request: Request) -> bytes:
+    if len(request.payload) < 2:
+        raise Refusal(Nrc.incorrectMessageLengthOrInvalidFormat, "no setting type")
+    server.state.dtc_setting = request.sub_function == 0x01
+    return bytes((0xC5, request.sub_function))
+
+
+SPECS = {
+    0x14: ServiceSpec(serve=_clear),
+    0x19: ServiceSpec(serve=_read, sub_functions=only(0x01, 0x02, 0x0A)),
+    0x85: ServiceSpec(serve=_control_setting, sessions=NOT_DEFAULT, sub_functions=only(0x01, 0x02)),
+}

@@ -1,0 +1,51 @@
+"""What changes in an ECU: what a reset forgets (`Volatile`) and what it keeps (`NonVolatile`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wire.uds import Session
+
+
+@dataclass(slots=True)
+class RunningRoutine:
+    """A routine that was started; `until_ns` is when it ends by itself."""
+
+    until_ns: int
+    stopped: bool = False
+
+
+@dataclass(slots=True)
+class Volatile:
+    """Gone with a reset. `seed`: (level, seed) that waits for its key. `written`: identifiers written in this session."""
+
+    session: int = Session.defaultSession
+    open_level: int | None = None
+    seed: tuple[int, bytes] | None = None
+    written: set[int] = field(default_factory=set)
+    routines: dict[int, RunningRoutine] = field(default_factory=dict)
+    communication: int = 0
+    dtc_setting: bool = True
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Wrong keys at one 0x27 level so far, and until when no seed is given."""
+
+    wrong: int = 0
+    delay_until_ns: int = 0
+
+
+@dataclass(slots=True)
+class NonVolatile:
+    """Kept without supply: written data, trouble codes, wrong keys and their delay."""
+
+    data: dict[int, bytes]
+    dtcs: dict[int, int]
+    attempts: dict[int, Attempts]
+
+    @classmethod
+    def fresh(cls, data: Mapping[int, bytes], dtcs: Mapping[int, int], levels: Mapping[int, object]) -> NonVolatile:
+        """Return the memory of an ECU that just left the factory."""
+        return cls(data=dict(data), dtcs=dict(dtcs), attempts={level: Attempts() for level in levels})
