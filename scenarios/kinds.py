@@ -12,20 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wire.durations import read_duration
 from wire.portal_api import PortalErrorCode
 from wire.uds import Nrc
-
-_DURATION = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*([a-z]+)\s*")
-_UNITS_NS = {
-    "ns": 1,
-    "us": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "min": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
-MAX_DURATION_NS = 30 * 24 * _UNITS_NS["h"]
-"""A month: longer waits are typing errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,23 +57,6 @@ def _bytes(value: object) -> bytes:
     if not data:
         raise ValueError("expected at least one byte")
     return data
-
-
-def read_duration(value: object, *, signed: bool = False) -> int:
-    """Return nanoseconds of `90 min`, `2.5 s`, `300 ms`; raise `ValueError`."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None or match[2] not in _UNITS_NS:
-        raise ValueError(f"expected a duration with its unit ({', '.join(_UNITS_NS)}), as in '90 min', got {value!r}")
-    number, unit = match[1], _UNITS_NS[match[2]]
-    whole, _, fraction = number.lstrip("+-").partition(".")
-    nanoseconds = int(whole) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
-    if number.startswith("-"):
-        nanoseconds = -nanoseconds
-    if nanoseconds < 0 and not signed:
-        raise ValueError(f"time does not run backwards: {value!r}")
-    if abs(nanoseconds) > MAX_DURATION_NS:
-        raise ValueError(f"longer than 30 days: {value!r}")
-    return nanoseconds
 
 
 def integer(low: int, high: int) -> Kind:

@@ -1,0 +1,250 @@
+"""Reads ECU profiles from YAML. What is wrong is a `ConfigError` with file, line, key and a suggestion.
+
+`extends: NAME` takes another file of the same folder as a base: mappings are merged key by key, everything else is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ecu_sim.profile import NO_SCOPE, Access, Did, Dtc, EcuProfile, Routine, SecurityLevel, ServiceRule, Timing
+from ecu_sim.services import SERVICES
+from ecu_sim.unlock.certificate import CertificateOptions
+from ecu_sim.unlock.sfd import SfdOptions
+from ecu_sim.vehicle_state import CONDITIONS, SOURCES
+from wire.durations import read_duration
+from wire.errors import ConfigError
+from wire.seed_key import ALGORITHMS
+from wire.strict_yaml import Node, load
+from wire.token import Scope
+from wire.uds import Nrc
+
+FOLDER = Path(__file__).parent / "profiles"
+MAX_EXTENDS = 5
+"""A base of a base is fine; a longer chain is a loop."""
+
+_ECU_KEYS = (
+    "extends title address request_id response_id functional_ids padding sessions services dids routines dtcs security "
+    "security_access timing gate locked_nrc busy max_dids max_answer_bytes"
+).split()
+_ACCESS_KEYS = ("sessions", "security", "scope", "conditions")
+_GATES: Mapping[str, type[SfdOptions] | type[CertificateOptions]] = {
+    "sfd": SfdOptions,
+    "certificate": CertificateOptions,
+}
+SCOPES = {str(scope.name).lower(): scope for scope in Scope}
+NRCS = tuple(Nrc.__members__)
+Options = TypeVar("Options")
+
+
+@lru_cache(maxsize=256)
+def load_profile(name: str, folder: Path = FOLDER) -> EcuProfile:
+    """Return the profile `name` (as in `vag/cluster`) of a folder."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(str(p.relative_to(folder).with_suffix("")) for p in sorted(folder.glob("*/[!_]*.yaml")))
+        raise ConfigError(f"no ECU profile {name!r}; there are: {known}", path=str(folder))
+    return read_profile(_load_extended(path, 0), path.stem)
+
+
+def _load_extended(path: Path, depth: int) -> Node:
+    node = load(path)
+    extends = node.mapping(_ECU_KEYS).get("extends")
+    if extends is None:
+        return node
+    if depth >= MAX_EXTENDS:
+        raise extends.error("extends in a circle")
+    return _merged(_load_extended(path.parent / f"{extends.text()}.yaml", depth + 1), node)
+
+
+def _merged(base: Node, over: Node) -> Node:
+    if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
+        return over
+    entries = dict(base.value)
+    for key, node in over.value.items():
+        entries[key] = _merged(entries[key], node) if key in entries else node
+    return Node(entries, over.path, over.line, over.key)
+
+
+def read_profile(node: Node, name: str) -> EcuProfile:
+    """Build a profile from a file's node."""
+    node.mapping(_ECU_KEYS)
+    sessions = _sessions(node.require("sessions"))
+    security = {level.level: level for level in _each(node, "security", _security)}
+    get = node.get
+    functional, padding, timing, gate = get("functional_ids"), get("padding"), get("timing"), get("gate")
+    nrc, busy, access = get("locked_nrc"), get("busy"), get("security_access")
+    return EcuProfile(
+        name=name,
+        title=node.require("title").text(),
+        address=node.require("address").integer(0, 0xFFFF),
+        request_id=node.require("request_id").integer(0, 0x9FFF_FFFF),
+        response_id=node.require("response_id").integer(0, 0x9FFF_FFFF),
+        functional_ids=tuple(item.integer(0, 0x9FFF_FFFF) for item in functional.items()) if functional else (),
+        services=_services(node.require("services")),
+        sessions=sessions,
+        dids={did.did: did for did in _each(node, "dids", _did)},
+        routines={routine.rid: routine for routine in _each(node, "routines", _routine)},
+        dtcs=tuple(_each(node, "dtcs", _dtc)),
+        security=security,
+        security_access="after_grant" if access and access.choice(("none", "after_grant")) == "after_grant" else "none",
+        timing=_options(timing, Timing) if timing else Timing(),
+        gate=_gate(gate) if gate else None,
+        locked_nrc=_nrc(nrc) if nrc else Nrc.securityAccessDenied,
+        busy="ignore" if busy and busy.choice(("refuse", "ignore")) == "ignore" else "refuse",
+        max_dids=_number(get("max_dids"), 8, 1, 100),
+        max_answer_bytes=_number(get("max_answer_bytes"), 4095, 8, 65_535),
+        padding=None if padding is None or padding.value is None else padding.integer(0, 0xFF),
+    )
+
+
+def _each(node: Node, key: str, reader: Any) -> list[Any]:
+    """Read a mapping of hex-keyed entries in the file's order."""
+    entries = node.get(key)
+    return [reader(entry, _hex_key(entry, number)) for number, entry in entries.mapping().items()] if entries else []
+
+
+def _hex_key(node: Node, text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise node.error(f"expected a key in hex, as in F190, got {text!r}") from None
+
+
+def _number(node: Node | None, default: int, low: int, high: int) -> int:
+    return default if node is None else node.integer(low, high)
+
+
+def _duration(node: Node | None) -> int:
+    return 0 if node is None else node.read(read_duration)
+
+
+def _sessions(node: Node) -> frozenset[int]:
+    return frozenset(item.integer(1, 0x7F) for item in node.items())
+
+
+def _nrc(node: Node) -> int:
+    return int(Nrc[node.choice(NRCS)])
+
+
+def _access(node: Node | None) -> Access:
+    if node is None or node.value is None:
+        return Access()
+    node.mapping(_ACCESS_KEYS)
+    sessions, security, scope, conditions = (node.get(key) for key in _ACCESS_KEYS)
+    return Access(
+        sessions=_sessions(sessions) if sessions else frozenset(),
+        security=security.integer(1, 0x7D) if security else None,
+        scope=SCOPES[scope.choice(tuple(SCOPES))] if scope else NO_SCOPE,
+        conditions=tuple(item.choice(tuple(CONDITIONS)) for item in conditions.items()) if conditions else (),
+    )
+
+
+def _services(node: Node) -> dict[int, ServiceRule]:
+    rules = {}
+    for key, entry in node.mapping().items():
+        sid = _hex_key(entry, key)
+        if sid not in SERVICES:
+            raise entry.error(f"no service {key}; there are: {', '.join(f'{number:02X}' for number in SERVICES)}")
+        if entry.value is None:
+            rules[sid] = ServiceRule()
+            continue
+        entry.mapping(("access", "sub_functions", "work"))
+        subs = entry.get("sub_functions")
+        rules[sid] = ServiceRule(
+            access=_access(entry.get("access")),
+            sub_functions=frozenset(item.integer(0, 0x7F) for item in subs.items()) if subs else frozenset(),
+            work_ns=_duration(entry.get("work")),
+        )
+    return rules
+
+
+def _did(node: Node, number: int) -> Did:
+    node.mapping(("name", "text", "hex", "source", "read", "write", "requires_written", "work"))
+    text, raw, source = node.get("text"), node.get("hex"), node.get("source")
+    if sum(part is not None for part in (text, raw, source)) != 1:
+        raise node.error("a data identifier has exactly one of text, hex, source")
+    if text is not None:
+        value = text.text().encode("ascii", "replace")
+    else:
+        value = raw.hex_bytes() if raw is not None else b""
+    read, write, requires, name = node.get("read"), node.get("write"), node.get("requires_written"), node.get("name")
+    return Did(
+        did=number,
+        name=name.text() if name else "",
+        value=value,
+        source=source.choice(tuple(SOURCES)) if source else None,
+        read=None if read is not None and read.value == "never" else _access(read),
+        write=_access(write) if write is not None else None,
+        requires_written=tuple(item.integer(0, 0xFFFF) for item in requires.items()) if requires else (),
+        work_ns=_duration(node.get("work")),
+    )
+
+
+def _routine(node: Node, number: int) -> Routine:
+    node.mapping(("name", "access", "option_len", "duration", "stoppable", "result", "work"))
+    name, stoppable, result = node.get("name"), node.get("stoppable"), node.get("result")
+    return Routine(
+        rid=number,
+        name=name.text() if name else "",
+        access=_access(node.get("access")),
+        option_len=_number(node.get("option_len"), 0, 0, 4000),
+        duration_ns=_duration(node.get("duration")),
+        stoppable=stoppable.boolean() if stoppable else False,
+        result=result.hex_bytes() if result else b"\x00",
+        work_ns=_duration(node.get("work")),
+    )
+
+
+def _dtc(node: Node, code: int) -> Dtc:
+    node.mapping(("name", "status", "stays"))
+    name, stays = node.get("name"), node.get("stays")
+    return Dtc(
+        code=code,
+        status=node.require("status").integer(0, 0xFF),
+        name=name.text() if name else "",
+        stays=stays.boolean() if stays else False,
+    )
+
+
+def _security(node: Node, level: int) -> SecurityLevel:
+    node.mapping(("algorithm", "secret", "seed_len", "attempts", "delay", "sessions"))
+    if level % 2 == 0:
+        raise node.error(f"a level is named by its odd request number, not {level:02X}")
+    sessions, delay = node.get("sessions"), node.get("delay")
+    return SecurityLevel(
+        level=level,
+        algorithm=node.require("algorithm").choice(tuple(ALGORITHMS)),
+        secret=node.require("secret").hex_bytes(),
+        seed_len=_number(node.get("seed_len"), 8, 2, 32),
+        attempts=_number(node.get("attempts"), 3, 1, 255),
+        delay_ns=delay.read(read_duration) if delay else 10_000_000_000,
+        sessions=_sessions(sessions) if sessions else frozenset((0x03,)),
+    )
+
+
+def _gate(node: Node) -> SfdOptions | CertificateOptions:
+    scheme = node.require("scheme").choice(tuple(_GATES))
+    rest = {key: entry for key, entry in node.mapping().items() if key != "scheme"}
+    return _options(Node(rest, node.path, node.line, node.key), _GATES[scheme])
+
+
+def _options(node: Node, kind: type[Options]) -> Options:
+    """Build an options dataclass from a mapping: a field that ends in `_ns` takes a duration under its name without."""
+    names = {field.name.removesuffix("_ns"): field for field in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, entry in node.mapping(tuple(names)).items():
+        field = names[key]
+        if field.name.endswith("_ns"):
+            values[field.name] = entry.read(read_duration)
+        elif field.name.endswith("_nrc"):
+            values[field.name] = _nrc(entry)
+        elif field.type == "bool":
+            values[field.name] = entry.boolean()
+        else:
+            values[field.name] = entry.integer(0, 0xFFFF)
+    return kind(**values)
