@@ -1,0 +1,204 @@
+"""Issues unlocks: an ordered list of conditions, then token or certificate together with its audit record, or nothing."""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from portal_sim.desk import Desk
+from portal_sim.keys import BackendKeys, name, serial, sign_certificate, utc
+from portal_sim.login import Login
+from portal_sim.records import Account
+from wire.diag_cert import DiagnosticClaims, encode_chain, with_claims
+from wire.portal_api import (
+    AuditRecord,
+    CheckState,
+    CompanyState,
+    KeySet,
+    PortalError,
+    PortalErrorCode,
+    RequestUnlock,
+    Unlock,
+    UnlockKind,
+)
+from wire.token import (
+    ALL_SCOPES,
+    TOKEN_ID_LEN,
+    VIN_LEN,
+    Generation,
+    RequestStructure,
+    Role,
+    TokenClaims,
+    TokenFormatError,
+    key_id,
+    sign,
+)
+
+CLOCK_TOLERANCE_S = 300
+"""Unlocks are valid from five minutes ago: vehicles' clocks are not exact."""
+
+
+class Issuer:
+    """The back end's signing desk. `entitlements`: (person, make, role) beyond what a validated company has by itself."""
+
+    def __init__(self, desk: Desk, keys: BackendKeys, login: Login) -> None:
+        self._desk = desk
+        self.keys = keys
+        self._login = login
+        self.entitlements: set[tuple[str, str, int]] = set()
+        self._key_id = key_id(keys.token_key.public_key())
+        self._revoked_serials: set[int] = set()
+        self._revoked_tokens: set[bytes] = set()
+
+    def key_set(self) -> KeySet:
+        """Return what vehicles need to know."""
+        return KeySet(
+            token_keys=(self.keys.token_key.public_key().public_bytes_raw(),),
+            root_ca=self.keys.root_ca.public_bytes(Encoding.DER),
+            revoked_serials=frozenset(self._revoked_serials),
+            revoked_tokens=frozenset(self._revoked_tokens),
+        )
+
+    def revoke(self, audit_id: str) -> None:
+        """Revoke an issued unlock. Raises `PortalError` when there is none of that id."""
+        ident = self._desk.store.issued(audit_id)
+        if ident is None:
+            raise PortalError(PortalErrorCode.INVALID_INPUT, f"There is no issued unlock with the id {audit_id}.")
+        kind, _, value = ident.partition(":")
+        if kind == UnlockKind.SFD_TOKEN:
+            self._revoked_tokens.add(bytes.fromhex(value))
+        else:
+            self._revoked_serials.add(int(value, 16))
+
+    def unlock(self, request: RequestUnlock, now_s: int) -> Unlock:
+        """Check every condition in order, then issue."""
+        account = self._entitled(request, now_s)
+        if len(request.vin) != VIN_LEN or not request.vin.isascii() or not request.vin.isalnum():
+            raise PortalError(PortalErrorCode.INVALID_INPUT, f"A VIN has {VIN_LEN} letters and digits.")
+        if not 0 <= request.ecu_address <= 0xFFFF or not 0 < request.scope <= ALL_SCOPES:
+            raise PortalError(PortalErrorCode.INVALID_INPUT, "There is no such control unit address or scope.")
+        audit_id = self._desk.entropy.token_bytes(8).hex()
+        if request.kind is UnlockKind.SFD_TOKEN:
+            structure = self._checked_structure(request)
+            self._second_factor(account, request, now_s)
+            payload, ident, expires_s = self._token(request, structure, now_s)
+        else:
+            public_key = _checked_key(request.challenge)
+            self._second_factor(account, request, now_s)
+            payload, ident, expires_s = self._certificate(request, public_key, now_s)
+        self._desk.store.issue_with_audit(ident, self._record(audit_id, account, request, ident, now_s))
+        return Unlock(payload=payload, audit_id=audit_id, expires_utc_s=expires_s)
+
+    # ---- conditions
+
+    def _entitled(self, request: RequestUnlock, now_s: int) -> Account:
+        session, account = self._desk.session_of(request.session, now_s)
+        policy = self._desk.options.makes.get(request.make)
+        if not session.strong:
+            raise PortalError(PortalErrorCode.SECOND_FACTOR_REQUIRED, "Log in with your authenticator first.")
+        if account.identity is not CheckState.APPROVED:
+            raise PortalError(PortalErrorCode.IDENTITY_NOT_VERIFIED, "Your identity has not been checked yet.")
+        if account.disassociated:
+            raise PortalError(PortalErrorCode.DISASSOCIATED, "You do not belong to a company any more.")
+        company = self._desk.company_of(account)
+        if company is None or company.state is not CompanyState.VALIDATED:
+            if company is not None and company.state is CompanyState.REVOKED:
+                raise PortalError(PortalErrorCode.COMPANY_REVOKED, "Your company's validation was revoked.")
+            raise PortalError(PortalErrorCode.COMPANY_NOT_VALIDATED, "Your company has not been validated.")
+        granted = (account.email, request.make, request.role) in self.entitlements
+        if policy is None or not (granted or request.role in policy.default_roles):
+            role = Role(request.role).name if request.role in Role.__members__.values() else request.role
+            self._desk.audit("unlock refused", now_s, account, f"not entitled: {request.make} {role}")
+            raise PortalError(
+                PortalErrorCode.NOT_ENTITLED, f"You are not entitled to the role {role} for {request.make}."
+            )
+        return account
+
+    def _second_factor(self, account: Account, request: RequestUnlock, now_s: int) -> None:
+        """Take the make's own second factor, last: nothing that fails before it burns a code."""
+        if self._desk.options.makes[request.make].second_factor == "per_unlock":
+            if request.code is None:
+                raise PortalError(PortalErrorCode.SECOND_FACTOR_REQUIRED, "This make wants a code for each unlock.")
+            self._login.require_code(account, request.code, now_s)
+
+    def _checked_structure(self, request: RequestUnlock) -> RequestStructure:
+        try:
+            structure = RequestStructure.decode(request.challenge)
+        except TokenFormatError as error:
+            raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, f"{error}") from None
+        if structure.vin != request.vin or structure.ecu_address != request.ecu_address:
+            raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, "The request is from another vehicle or unit.")
+        if structure.generation != Generation.SFD:
+            raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, "The request is of another generation.")
+        return structure
+
+    # ---- issue
+
+    def _token(self, request: RequestUnlock, structure: RequestStructure, now_s: int) -> tuple[bytes, str, int]:
+        options = self._desk.options
+        token_id = self._desk.entropy.token_bytes(TOKEN_ID_LEN)
+        expires_s = now_s + options.token_lifetime_s
+        claims = TokenClaims(
+            key_id=self._key_id,
+            token_id=token_id,
+            ecu_address=request.ecu_address,
+            vin=request.vin,
+            role=request.role,
+            scope=request.scope,
+            nonce=structure.nonce,
+            not_before_utc_s=now_s - CLOCK_TOLERANCE_S,
+            not_after_utc_s=expires_s,
+            duration_min=options.unlock_duration_min,
+        )
+        return sign(claims, self.keys.token_key).encode(), f"{UnlockKind.SFD_TOKEN}:{token_id.hex()}", expires_s
+
+    def _certificate(
+        self, request: RequestUnlock, public_key: ec.EllipticCurvePublicKey, now_s: int
+    ) -> tuple[bytes, str, int]:
+        number = serial(self._desk.entropy)
+        expires_s = now_s + self._desk.options.certificate_lifetime_s
+        builder = (
+            x509.CertificateBuilder(
+                issuer_name=self.keys.backend_ca.subject,
+                subject_name=name("diagnostic authentication"),
+                public_key=public_key,
+                serial_number=number,
+                not_valid_before=utc(now_s - CLOCK_TOLERANCE_S),
+                not_valid_after=utc(expires_s),
+            )
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        )
+        claims = DiagnosticClaims(
+            vin=request.vin, ecu_address=request.ecu_address, role=request.role, scope=request.scope
+        )
+        leaf = sign_certificate(with_claims(builder, claims), self.keys.ca_key)
+        return encode_chain(leaf, self.keys.backend_ca), f"{UnlockKind.CERTIFICATE}:{number:x}", expires_s
+
+    def _record(self, audit_id: str, account: Account, request: RequestUnlock, ident: str, now_s: int) -> AuditRecord:
+        company = self._desk.company_of(account)
+        return AuditRecord(
+            audit_id=audit_id,
+            utc_s=now_s,
+            action="unlock issued",
+            person=account.email,
+            company=company.legal_name if company else "",
+            make=request.make,
+            vin=request.vin,
+            ecu_address=request.ecu_address,
+            role=request.role,
+            scope=request.scope,
+            subject=ident,
+        )
+
+
+def _checked_key(der: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        key = load_der_public_key(der)
+    except ValueError:
+        raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, "This is not a public key.") from None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, "The public key must be on the curve P-256.")
+    return key

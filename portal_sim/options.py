@@ -1,0 +1,71 @@
+"""The portal's settings: every limit in one place, with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from wire.token import Role
+
+SecondFactor = Literal["per_login", "per_unlock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argon2Cost:
+    """Argon2id cost: passes, memory in KiB, lanes (RFC 9106)."""
+
+    time_cost: int
+    memory_kib: int
+    lanes: int
+
+
+OWASP_COST = Argon2Cost(time_cost=2, memory_kib=19_456, lanes=1)
+"""OWASP's minimum for Argon2id (19 MiB, 2 passes, 1 lane)."""
+CHEAP_COST = Argon2Cost(time_cost=1, memory_kib=8, lanes=1)
+"""For the virtual bench, where passwords are not secret and thousands of people log in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakePolicy:
+    """What a make asks for: when the second factor is due, which roles a validated company gets by itself."""
+
+    second_factor: SecondFactor
+    default_roles: frozenset[int] = frozenset((Role.AFTER_MARKET, Role.AFTER_SALES))
+
+
+def _makes() -> dict[str, MakePolicy]:
+    return {
+        "vag": MakePolicy(second_factor="per_unlock"),
+        "mercedes": MakePolicy(second_factor="per_login"),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalOptions:
+    """All knobs. Durations in seconds.
+
+    A wrong code makes the next try wait `throttle_s` times the failures in a row, at most `throttle_max_s` (RFC 4226 section
+    7.3); `max_failures` in a row lock the account (NIST SP 800-63B-4: at most 100).
+    """
+
+    cost: Argon2Cost = OWASP_COST
+    min_password_len: int = 12
+    link_lifetime_s: int = 3 * 24 * 3600
+    login_lifetime_s: int = 300
+    session_lifetime_s: int = 3600
+    review_min_s: int = 600
+    review_max_s: int = 1200
+    identity_attempts: int = 3
+    throttle_s: int = 5
+    throttle_max_s: int = 600
+    max_failures: int = 100
+    totp_steps_back: int = 1
+    token_lifetime_s: int = 600
+    manual_token_lifetime_s: int = 24 * 3600
+    unlock_duration_min: int = 90
+    certificate_lifetime_s: int = 3600
+    min_sharpness: float = 0.4
+    min_brightness: float = 0.2
+    min_motion: float = 0.3
+    issuer_name: str = "SGW Bench"
+    makes: dict[str, MakePolicy] = field(default_factory=_makes)
