@@ -1,0 +1,375 @@
+"""The security gateway: judges requests whole, re-originates what it allows, forwards answers cut-through.
+
+Port 0 is the OBD bus, the others are inner buses. A route is one control unit behind the gateway: its channel on the OBD side
+(which answers in the unit's name) and its channel inside. A refusal goes out on the target's response identifier, else the
+tester sees a time-out. Long answers go on first frame on first frame, with own flow control on each side. A silent unit
+stays silent. A new request to a unit ends the route's old conversation.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sgw_sim.arming import FilterArming, Observation
+from sgw_sim.policy import ALLOWED, Decision, Verdict, decide
+from sgw_sim.profile import GatewayProfile
+from wire.frame import Frame
+from wire.isotp import CLASSIC, IsoTpOptions
+from wire.isotp_pdu import first_frame_room, single_frame
+from wire.isotp_stack import Channel, Failed, FirstFrame, IsoTpStack, Received, Segment
+from wire.token import Scope
+from wire.uds import P2_SERVER_MAX_NS, P2_STAR_SERVER_MAX_NS, Nrc
+
+OBD = 0
+LOG_LIMIT = 1000
+"""Decisions that the gateway keeps."""
+P2_MARGIN_NS = 10_000_000
+STAR_MARGIN_NS = 1_000_000_000
+"""How much longer than P2* a route stays open after 0x78: the frames' own way."""
+TESTER_PRESENT_SUPPRESSED = b"\x3e\x80"
+
+
+class Server(Protocol):
+    """The gateway's own UDS server, as `ecu_sim.server.UdsServer` is."""
+
+    outputs: deque[bytes]
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it hears requests."""
+
+    def receive(self, payload: bytes, functional: bool, now_ns: int) -> None:  # noqa: FBT001
+        """Take a request."""
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Do what is due."""
+
+    def next_deadline(self) -> int | None:
+        """Return when something is due."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSpec:
+    """One control unit behind the gateway: its identifiers and on which port (1 and up) it stands."""
+
+    name: str
+    port: int
+    request_id: int
+    response_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRecord:
+    """One decision, for the gateway's log."""
+
+    now_ns: int
+    unit: str
+    request: str
+    verdict: str
+    reason: str
+
+
+class _Route:
+    """The conversation with one unit."""
+
+    __slots__ = (
+        "buffer",
+        "forward_ns",
+        "held",
+        "inside",
+        "name",
+        "outside",
+        "pending_ns",
+        "started",
+        "total",
+        "until_ns",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.outside: Channel
+        self.inside: Channel
+        self.until_ns: int | None = None
+        self.held: bytes | None = None
+        self.forward_ns = 0
+        self.pending_ns = 0
+        self.total = 0
+        self.started = False
+        self.buffer = bytearray()
+
+
+class Gateway:
+    """One gateway as a `wire.endpoint.Core`. `released(scope, now_ns)` asks its own gate; `arming` is the bonnet's filter."""
+
+    def __init__(
+        self,
+        name: str,
+        profile: GatewayProfile,
+        *,
+        routes: Sequence[RouteSpec],
+        functional_ids: Sequence[int],
+        server: Server,
+        own_ids: tuple[int, int],
+        first: Observation,
+        released: Callable[[Scope, int], bool] | None = None,
+        outside: IsoTpOptions = CLASSIC,
+        inside: IsoTpOptions = CLASSIC,
+    ) -> None:
+        self.name = name
+        self.profile = profile
+        self.server = server
+        self.arming = FilterArming(first)
+        self.log: deque[GatewayRecord] = deque(maxlen=LOG_LIMIT)
+        ports = 1 + max((route.port for route in routes), default=0)
+        self.stack = stack = IsoTpStack(ports)
+        self.outputs = stack.outputs
+        self._released = released or (lambda _scope, _now_ns: False)
+        self._outside_options = outside
+        self._own = stack.add(OBD, tx_id=own_ids[1], rx_id=own_ids[0], options=outside)
+        self._routes = [self._add_route(spec, outside, inside) for spec in routes]
+        self._busy: dict[_Route, None] = {}
+        self._fan_out: dict[Channel, list[Channel]] = {}
+        for can_id in functional_ids:
+            heard = stack.add(OBD, tx_id=None, rx_id=can_id, options=outside, functional=True)
+            self._fan_out[heard] = [
+                stack.add(port, tx_id=can_id, rx_id=None, options=inside, functional=True) for port in range(1, ports)
+            ]
+
+    def _add_route(self, spec: RouteSpec, outside: IsoTpOptions, inside: IsoTpOptions) -> _Route:
+        route = _Route(spec.name)
+        add = self.stack.add
+        route.outside = add(OBD, tx_id=spec.response_id, rx_id=spec.request_id, options=outside, tag=route)
+        route.inside = add(
+            spec.port, tx_id=spec.request_id, rx_id=spec.response_id, options=inside, stream=True, tag=route
+        )
+        return route
+
+    def listen_ids(self, port: int) -> tuple[int, ...]:
+        """Return the identifiers that `port` hears."""
+        return self.stack.listen_ids(port)
+
+    @property
+    def armed(self) -> bool:
+        """Whether requests behind the gateway are judged by the list."""
+        return self.profile.lock == "grant" or self.arming.armed
+
+    def observe(self, observation: Observation) -> None:
+        """Take the vehicle's values."""
+        self.arming.observe(observation)
+
+    def lose_supply(self) -> None:
+        """Forget every conversation."""
+        self.stack.drop()
+        for route in self._routes:
+            self._close(route)
+
+    # ---- the core's contract
+
+    def receive(self, port: int, frame: Frame, now_ns: int) -> None:
+        """Take a frame on any bus."""
+        if self.server.reachable:
+            self.stack.receive(port, frame, now_ns)
+            if self.stack.events:
+                self._serve_events(now_ns)
+
+    def frame_sent(self, port: int, now_ns: int) -> None:
+        """Learn that a frame went out."""
+        self.stack.frame_sent(port, now_ns)
+        if self.stack.events:
+            self._serve_events(now_ns)
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Forward what was held, close routes that ran out, let server and stack do theirs."""
+        self.stack.handle_timer(now_ns)
+        self._serve_events(now_ns)
+        for route in tuple(self._busy):
+            self._route_timer(route, now_ns)
+        self.server.handle_timer(now_ns)
+        self._send_own(now_ns)
+
+    def next_deadline(self) -> int | None:
+        """Return the earliest of stack, server and routes."""
+        due = self.stack.next_deadline()
+        server_ns = self.server.next_deadline()
+        if server_ns is not None and (due is None or server_ns < due):
+            due = server_ns
+        for route in self._busy:
+            at_ns = self._route_deadline(route)
+            if due is None or at_ns < due:
+                due = at_ns
+        return due
+
+    # ---- requests
+
+    def _serve_events(self, now_ns: int) -> None:
+        events = self.stack.events
+        while events:
+            event = events.popleft()
+            channel = event.channel
+            route = channel.tag
+            if isinstance(route, _Route):
+                if channel is route.inside:
+                    self._from_inside(route, event, now_ns)
+                elif type(event) is Received:
+                    self._request(route, event.payload, now_ns)
+            elif type(event) is Received:
+                if channel is self._own:
+                    self.server.receive(event.payload, False, now_ns)
+                    self._send_own(now_ns)
+                elif channel.functional:
+                    self._functional(channel, event.payload, now_ns)
+
+    def _judge(self, payload: bytes, now_ns: int) -> Decision:
+        return decide(
+            self.profile.policy, payload, armed=self.armed, released=lambda scope: self._released(scope, now_ns)
+        )
+
+    def _request(self, route: _Route, payload: bytes, now_ns: int) -> None:
+        """Judge a whole request to one unit."""
+        if route.until_ns is not None or route.held is not None:
+            self._close(route)
+            if route.outside.sending:
+                self.stack.abort(route.outside, now_ns)
+        decision = self._judge(payload, now_ns)
+        self._note(now_ns, route.name, payload, decision)
+        if decision.verdict is Verdict.REFUSE:
+            nrc = self.profile.policy.refusal_nrc
+            assert nrc is not None
+            self.stack.send(route.outside, bytes((0x7F, payload[0], nrc)), now_ns)
+        elif decision.verdict is Verdict.ALLOW:
+            self._hold(route, payload, now_ns)
+
+    def _hold(self, route: _Route, payload: bytes, now_ns: int) -> None:
+        """Hold an allowed request for as long as judging takes, then send it on."""
+        self._busy[route] = None
+        if not self.profile.hold_ns:
+            self._forward(route, payload, now_ns)
+            return
+        route.held = payload
+        route.forward_ns = now_ns + self.profile.hold_ns
+        route.pending_ns = now_ns + P2_SERVER_MAX_NS - P2_MARGIN_NS
+
+    def _forward(self, route: _Route, payload: bytes, now_ns: int) -> None:
+        route.held = None
+        if route.inside.sending:
+            self.stack.abort(route.inside, now_ns)
+        route.until_ns = now_ns + self.profile.answer_window_ns
+        self.stack.send(route.inside, payload, now_ns)
+
+    def _functional(self, channel: Channel, payload: bytes, now_ns: int) -> None:
+        """Judge once, fan out to all inner buses, answer for ourselves; blocked ones are dropped. `3E 80` always passes."""
+        tester_present = payload == TESTER_PRESENT_SUPPRESSED
+        decision = ALLOWED if tester_present else self._judge(payload, now_ns)
+        if not tester_present:
+            self._note(now_ns, "all", payload, decision)
+        self.server.receive(payload, True, now_ns)
+        self._send_own(now_ns)
+        if decision.verdict is not Verdict.ALLOW:
+            return
+        for inner in self._fan_out[channel]:
+            self.stack.send(inner, payload, now_ns)
+        if not tester_present:
+            for route in self._routes:
+                if route.until_ns is None:
+                    route.until_ns = now_ns + self.profile.answer_window_ns
+                    self._busy[route] = None
+
+    def _send_own(self, now_ns: int) -> None:
+        outputs = self.server.outputs
+        while outputs:
+            self.stack.send(self._own, outputs.popleft(), now_ns)
+
+    # ---- answers
+
+    def _from_inside(self, route: _Route, event: object, now_ns: int) -> None:
+        if isinstance(event, Received):
+            if self._accepts(route, event.payload, now_ns):
+                self._answer(route, event.payload, now_ns)
+        elif isinstance(event, FirstFrame):
+            self._begin_answer(route, event, now_ns)
+        elif isinstance(event, Segment):
+            self._continue_answer(route, event, now_ns)
+        elif isinstance(event, Failed):
+            self._note_text(now_ns, route.name, "failed", str(event.error))
+            if not event.sending and route.total:
+                self.stack.abort(route.outside, now_ns)
+            self._close(route)
+
+    def _accepts(self, route: _Route, payload: bytes, now_ns: int) -> bool:
+        if route.until_ns is None or now_ns > route.until_ns:
+            self._note_text(now_ns, route.name, "discarded", f"answer {payload[:3].hex(' ')} without an open route")
+            return False
+        return True
+
+    def _answer(self, route: _Route, payload: bytes, now_ns: int) -> None:
+        if len(payload) == 3 and payload[0] == 0x7F and payload[2] == Nrc.requestCorrectlyReceivedResponsePending:
+            route.until_ns = now_ns + P2_STAR_SERVER_MAX_NS + STAR_MARGIN_NS
+        else:
+            self._close(route)
+        self.stack.send(route.outside, payload, now_ns)
+
+    def _begin_answer(self, route: _Route, event: FirstFrame, now_ns: int) -> None:
+        if not self._accepts(route, event.head, now_ns) or route.outside.sending:
+            route.total = 0
+            return
+        route.total = event.length
+        route.started = False
+        route.buffer = bytearray(event.head)
+        route.until_ns = None  # the transfer's own timers watch over it now
+        self._start_when_ready(route, now_ns)
+
+    def _continue_answer(self, route: _Route, event: Segment, now_ns: int) -> None:
+        if not route.total:
+            return
+        if route.started:
+            self.stack.feed(route.outside, event.data, now_ns)
+        else:
+            route.buffer += event.data
+            self._start_when_ready(route, now_ns)
+        if event.last:
+            self._close(route)
+
+    def _start_when_ready(self, route: _Route, now_ns: int) -> None:
+        """Begin on the OBD side as soon as its own first frame can be filled (frame lengths may differ)."""
+        options, total, have = self._outside_options, route.total, len(route.buffer)
+        fits_single = total <= 62 and single_frame(bytes(total), options.tx_dl, None) is not None
+        if fits_single:
+            if have >= total:
+                self.stack.send(route.outside, bytes(route.buffer), now_ns)
+                route.started = True
+        elif have >= first_frame_room(total, options.tx_dl):
+            self.stack.begin_send(route.outside, total, bytes(route.buffer), now_ns)
+            route.started = True
+
+    # ---- time and bookkeeping
+
+    def _route_deadline(self, route: _Route) -> int:
+        if route.held is not None:
+            return min(route.forward_ns, route.pending_ns) if self.profile.pending_for_target else route.forward_ns
+        return route.until_ns if route.until_ns is not None else 1 << 62
+
+    def _route_timer(self, route: _Route, now_ns: int) -> None:
+        if route.held is not None:
+            if now_ns >= route.forward_ns:
+                self._forward(route, route.held, now_ns)
+            elif now_ns >= route.pending_ns and self.profile.pending_for_target:
+                pending = bytes((0x7F, route.held[0], Nrc.requestCorrectlyReceivedResponsePending))
+                self.stack.send(route.outside, pending, now_ns)
+                route.pending_ns = now_ns + P2_STAR_SERVER_MAX_NS - P2_MARGIN_NS
+        elif route.until_ns is not None and now_ns >= route.until_ns:
+            self._close(route)
+
+    def _close(self, route: _Route) -> None:
+        route.until_ns = None
+        route.held = None
+        route.total = 0
+        self._busy.pop(route, None)
+
+    def _note(self, now_ns: int, unit: str, payload: bytes, decision: Decision) -> None:
+        self.log.append(GatewayRecord(now_ns, unit, payload[:4].hex(" "), decision.verdict.value, decision.reason))
+
+    def _note_text(self, now_ns: int, unit: str, verdict: str, reason: str) -> None:
+        self.log.append(GatewayRecord(now_ns, unit, "", verdict, reason))

@@ -1,0 +1,78 @@
+"""Gateway profiles: the filter of a make as data, read from YAML with file, line and key in every error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from sgw_sim.policy import Policy
+from wire.durations import read_duration
+from wire.errors import ConfigError
+from wire.strict_yaml import Node, load
+from wire.token import Scope
+from wire.uds import Nrc
+
+FOLDER = Path(__file__).parent / "profiles"
+SCOPES = {str(scope.name).lower(): scope for scope in Scope}
+KEYS = ("title", "lock", "refusal", "allow", "scopes", "hold", "answer_window", "pending_for_target")
+
+Lock = Literal["bonnet", "grant"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayProfile:
+    """A make's gateway. `lock`: what arms the filter. `hold_ns`: time it takes to judge a request (its extra P2).
+    `answer_window_ns`: how long a route waits for the first answer. `pending_for_target`: it sends 0x78 in the target's name when
+    it holds a request beyond P2.
+    """
+
+    name: str
+    title: str
+    lock: Lock
+    policy: Policy
+    hold_ns: int = 0
+    answer_window_ns: int = 1_000_000_000
+    pending_for_target: bool = True
+
+
+@lru_cache(maxsize=64)
+def load_gateway(name: str, folder: Path = FOLDER) -> GatewayProfile:
+    """Return the gateway profile `name`. Raises `ConfigError`."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise ConfigError(f"no gateway profile {name!r}; there are: {known}", path=str(folder))
+    node = load(path)
+    node.mapping(KEYS)
+    hold, window, pending, scopes = (node.get(key) for key in ("hold", "answer_window", "pending_for_target", "scopes"))
+    return GatewayProfile(
+        name=name,
+        title=node.require("title").text(),
+        lock="bonnet" if node.require("lock").choice(("bonnet", "grant")) == "bonnet" else "grant",
+        policy=Policy(
+            allowed=tuple(item.hex_bytes() for item in node.require("allow").items()),
+            scopes=_scopes(scopes) if scopes else {},
+            refusal_nrc=_refusal(node.require("refusal")),
+        ),
+        hold_ns=hold.read(read_duration) if hold else 0,
+        answer_window_ns=window.read(read_duration) if window else 1_000_000_000,
+        pending_for_target=pending.boolean() if pending else True,
+    )
+
+
+def _refusal(node: Node) -> int | None:
+    word = node.choice(("silence", *Nrc.__members__))
+    return None if word == "silence" else int(Nrc[word])
+
+
+def _scopes(node: Node) -> dict[int, Scope]:
+    table = {}
+    for key, entry in node.mapping().items():
+        try:
+            sid = int(key, 16)
+        except ValueError:
+            raise entry.error(f"expected a service in hex, as in 2E, got {key!r}") from None
+        table[sid] = SCOPES[entry.choice(tuple(SCOPES))]
+    return table
