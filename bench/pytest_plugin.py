@@ -36,7 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--sgw-seed` and `--sgw-trace`."""
     group = parser.getgroup("sgw-bench", "simulated security gateways")
     group.addoption("--sgw-seed", default="0", metavar="N", help="seed of every bench: a number, or `random` (printed)")
-    group.addoption("--sgw-trace", default=None, metavar="DIR", help="write candump and pcapng traces of every bench here")
+    group.addoption(
+        "--sgw-trace", default=None, metavar="DIR", help="write candump and pcapng traces of every bench here"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

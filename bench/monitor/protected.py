@@ -1,0 +1,38 @@
+"""What the witness holds to be protected, written from the domain's facts and not from the simulator's profiles.
+
+Prefixes of requests (SID, sub-function, identifier), the suppress bit taken off. First match counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+VAG_FREE_ROUTINES = (b"\x31\x01\xc0\x08", b"\x31\x01\xc0\x04", b"\x31\x01\xc0\x0a")
+"""The unlock's own routines: request structure, token, lock."""
+
+VAG_UNIT_PROTECTED = (0x2E, 0x2F, 0x31)
+"""Services that write, actuate or parametrise in a control unit with SFD: open only under its own grant."""
+VAG_UNIT_FREE_WRITES = (b"\x2e\xf1\x98", b"\x2e\xf1\x99")
+"""Workshop code and programming date are written before coding and are not protected themselves."""
+
+BEHIND_GATEWAY_BLOCKED = (0x11, 0x27, 0x28, 0x2E, 0x2F, 0x31, 0x34, 0x35, 0x36, 0x37, 0x38, 0x3D, 0x84, 0x85)
+"""Services that no locked gateway lets through, of either make."""
+
+WATCHED: Mapping[str, frozenset[int]] = {
+    "vag": frozenset((*BEHIND_GATEWAY_BLOCKED, *VAG_UNIT_PROTECTED, 0x22, 0x10)),
+    "mercedes": frozenset((*BEHIND_GATEWAY_BLOCKED, 0x29, 0x10)),
+}
+
+
+def vag_unit_protected(request: bytes) -> bool:
+    """Return whether an SFD unit must not answer this positively without a grant."""
+    if request[0] not in VAG_UNIT_PROTECTED:
+        return False
+    return not request.startswith(VAG_FREE_ROUTINES) and not request.startswith(VAG_UNIT_FREE_WRITES)
+
+
+def blocked_behind(make: str, request: bytes) -> bool:
+    """Return whether a locked gateway of this make must not let this through."""
+    if make == "vag" and request.startswith(VAG_FREE_ROUTINES):
+        return False
+    return request[0] in BEHIND_GATEWAY_BLOCKED

@@ -1,0 +1,306 @@
+"""The witness: reads the buses, the audit log and the vehicle's events, and reports what should not have happened.
+
+Rules: a protected service answered positively without a live grant; a grant that outlived its window; a grant without an issued
+unlock in the audit log; a blocked request that came out behind an armed gateway; a security level that opened without a grant.
+It keeps its own books of grants from what the wire shows, and trusts no simulator's word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.monitor import protected
+from bench.monitor.reassembly import Reassembly
+from wire.portal_api import AuditRecord
+
+MINUTE_NS = 60_000_000_000
+SFD_WINDOW_NS = 90 * MINUTE_NS
+MAX_VIOLATIONS = 100
+"""Enough to see a pattern; a lying gateway would fill memory otherwise."""
+GRACE_NS = 100_000_000
+"""An answer may still be on the wire when its grant ends: the request was served before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedUnit:
+    """A control unit: identifiers, logical address, the bus it stands on, whether its lock is its own (SFD)."""
+
+    name: str
+    request_id: int
+    response_id: int
+    address: int
+    bus: str
+    own_lock: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedCar:
+    """What the witness is told of the car: facts that stand on its parts, nothing of its state."""
+
+    make: str
+    vin: str
+    units: tuple[WatchedUnit, ...]
+    gateway: str
+    obd_bus: str
+    functional_ids: tuple[int, ...]
+    reset_ends_grant: bool = True
+    terminal_15_ends_grant: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """What should not have happened."""
+
+    now_ns: int
+    rule: str
+    unit: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.now_ns / 1e9:.3f} s, {self.unit}: {self.rule}: {self.text}"
+
+
+@dataclass(slots=True)
+class _Book:
+    """One lock as the witness believes it to be. `left_ns` of awake time at `since_ns`, or an absolute end."""
+
+    open: bool = False
+    left_ns: int = 0
+    since_ns: int = 0
+    until_utc_s: int | None = None
+    ended_ns: int = -GRACE_NS
+
+
+@dataclass(slots=True)
+class _Talk:
+    """The last request to a unit on one bus, waiting for its answer."""
+
+    request: bytes = b""
+    at_ns: int = 0
+    rx: Reassembly = field(default_factory=Reassembly)
+    tx: Reassembly = field(default_factory=Reassembly)
+
+
+class Witness:
+    """Watches one car. `epoch_utc_s`: wall time at world time 0, for audit records and certificates."""
+
+    def __init__(self, car: WatchedCar, epoch_utc_s: int) -> None:
+        self.car = car
+        self.violations: list[Violation] = []
+        self.requests_seen = 0
+        self.blind: list[str] = []
+        self._epoch_utc_s = epoch_utc_s
+        self._issued: list[AuditRecord] = []
+        self._asleep = False
+        self._filter_open = False
+        self._odometer_closed_km: int | None = None
+        self._books = {unit.name: _Book() for unit in car.units}
+        self._watched = protected.WATCHED[car.make]
+        self._tables: dict[str, dict[int, tuple[WatchedUnit, _Talk, bool]]] = {}
+        for unit in car.units:
+            for bus in {car.obd_bus: None, unit.bus: None}:
+                table = self._tables.setdefault(bus, {})
+                talk = _Talk()
+                table[unit.request_id] = (unit, talk, True)
+                table[unit.response_id] = (unit, talk, False)
+
+    # ---- what it sees
+
+    def watch(self, bus: str) -> Mapping[int, tuple[WatchedUnit, _Talk, bool]]:
+        """Return the identifiers of interest on a bus; empty where it knows none."""
+        return self._tables.get(bus, {})
+
+    def frame(self, now_ns: int, bus: str, can_id: int, data: bytes) -> None:
+        """See a frame on a tapped bus."""
+        entry = self._tables.get(bus, {}).get(can_id)
+        if entry is not None:
+            self.entry(now_ns, bus, entry, data)
+
+    def entry(self, now_ns: int, bus: str, entry: tuple[WatchedUnit, _Talk, bool], data: bytes) -> None:
+        """See a frame whose table entry is already known: the fast way for taps."""
+        unit, talk, is_request = entry
+        if is_request:
+            message = talk.tx.take(data)
+            if message is not None:
+                self.requests_seen += 1
+                if message[0] in self._watched:
+                    talk.request = message
+                    talk.at_ns = now_ns
+                    if bus != self.car.obd_bus and unit.name != self.car.gateway:
+                        self._behind(now_ns, unit, _normal(message))
+                else:
+                    talk.request = b""
+        else:
+            message = talk.rx.take(data)
+            if message is not None and talk.request and message[0] == talk.request[0] + 0x40:
+                request, talk.request = talk.request, b""
+                if bus == self.car.obd_bus:
+                    self._answered(now_ns, unit, _normal(request), message, talk.at_ns)
+
+    def audit(self, record: AuditRecord) -> None:
+        """Learn of an audit record."""
+        if record.action == "unlock issued":
+            self._issued.append(record)
+
+    # ---- what happens to the car
+
+    def bonnet(self, *, is_open: bool, odometer_km: int) -> None:
+        """Learn that the bonnet was opened or closed."""
+        if is_open:
+            self._filter_open = True
+            self._odometer_closed_km = None
+        elif self._odometer_closed_km is None:
+            self._odometer_closed_km = odometer_km
+
+    def odometer(self, km: int) -> None:
+        """Learn how far the car has driven."""
+        if self._odometer_closed_km is not None and km - self._odometer_closed_km >= 20:
+            self._filter_open = False
+            self._odometer_closed_km = None
+
+    def alarm(self) -> None:
+        """Learn of a crash signal or a lost body controller."""
+        self._filter_open = False
+        self._odometer_closed_km = None
+
+    def sleep(self, now_ns: int) -> None:
+        """Learn that the buses sleep: awake time stands still, certificates end."""
+        self._asleep = True
+        for book in self._books.values():
+            if book.open and book.until_utc_s is not None:
+                self._shut(book, now_ns)
+            elif book.open:
+                book.left_ns -= now_ns - book.since_ns
+
+    def wake(self, now_ns: int) -> None:
+        """Learn that the buses are awake."""
+        self._asleep = False
+        for book in self._books.values():
+            book.since_ns = now_ns
+
+    def reset(self, now_ns: int, unit: str | None = None) -> None:
+        """Learn that a unit (None: all) lost its supply."""
+        for name, book in self._books.items():
+            if unit in (None, name) and (self.car.reset_ends_grant or book.until_utc_s is not None):
+                self._shut(book, now_ns)
+
+    def terminal_15_off(self, now_ns: int) -> None:
+        """Learn that the ignition is off."""
+        if self.car.terminal_15_ends_grant:
+            for book in self._books.values():
+                self._shut(book, now_ns)
+
+    def revoked(self, now_ns: int) -> None:
+        """Learn that the car has heard of a revocation: certificates count as ended, tokens go on."""
+        for book in self._books.values():
+            if book.until_utc_s is not None:
+                self._shut(book, now_ns)
+
+    # ---- the rules
+
+    def _answered(self, now_ns: int, unit: WatchedUnit, request: bytes, answer: bytes, asked_ns: int) -> None:
+        """A positive answer to a watched request on the tester's bus."""
+        sid = request[0]
+        if sid == 0x31 and request[1:4] == b"\x01\xc0\x04":
+            self._granted(now_ns, unit, window_ns=SFD_WINDOW_NS)
+        elif sid == 0x31 and request[1:4] == b"\x01\xc0\x0a":
+            self._shut(self._books[unit.name], now_ns)
+        elif sid == 0x29 and request[1:2] == b"\x03" and answer[2:3] == b"\x12":
+            self._granted(now_ns, unit, window_ns=None)
+        elif sid == 0x29 and request[1:2] == b"\x00":
+            self._shut(self._books[unit.name], now_ns)
+        elif sid == 0x22 and request[1:3] == b"\x01\x74":
+            self._status(now_ns, unit, answer)
+        elif sid == 0x11:
+            self._require(now_ns, unit, request, asked_ns)
+            self.reset(now_ns, unit.name)
+        elif sid not in (0x22, 0x10):
+            self._require(now_ns, unit, request, asked_ns)
+
+    def _granted(self, now_ns: int, unit: WatchedUnit, *, window_ns: int | None) -> None:
+        book = self._books[unit.name]
+        utc_s = self._epoch_utc_s + now_ns // 1_000_000_000
+        match = next(
+            (
+                record
+                for record in self._issued
+                if record.vin == self.car.vin and record.ecu_address == unit.address and record.utc_s <= utc_s
+            ),
+            None,
+        )
+        if match is None:
+            self._report(now_ns, "grant without an issued unlock", unit, "the audit log has none for this VIN and unit")
+        elif window_ns is not None:
+            self._issued.remove(match)  # a token opens once; a certificate may open until it ends
+        book.open = True
+        book.since_ns = now_ns
+        book.left_ns = window_ns or 0
+        book.until_utc_s = None if window_ns is not None else (match.utc_s if match else utc_s) + 3600
+
+    def _status(self, now_ns: int, unit: WatchedUnit, answer: bytes) -> None:
+        says_open = answer[3:4] == b"\x01"
+        if says_open and not self._live(self._books[unit.name], now_ns):
+            self._report(now_ns, "a grant outlived its window", unit, "the status says open")
+
+    def _require(self, now_ns: int, unit: WatchedUnit, request: bytes, asked_ns: int) -> None:
+        """A positive answer to a service that may be protected: was there a grant when it was asked?"""
+        if self.car.make == "vag":
+            if unit.own_lock and (protected.vag_unit_protected(request) or request[0] == 0x27):
+                self._require_open(now_ns, unit, unit.name, request, asked_ns)
+            if unit.name != self.car.gateway and not self._filter_open and protected.blocked_behind("vag", request):
+                self._report(now_ns, "answered behind an armed filter", unit, request[:4].hex(" "))
+        elif protected.blocked_behind(self.car.make, request):
+            self._require_open(now_ns, unit, self.car.gateway, request, asked_ns)
+
+    def _require_open(self, now_ns: int, unit: WatchedUnit, holder: str, request: bytes, asked_ns: int) -> None:
+        book = self._books[holder]
+        if not self._live(book, asked_ns) and now_ns - book.ended_ns >= GRACE_NS:
+            rule = "security level opened without a grant" if request[0] == 0x27 else "answered without a grant"
+            if book.left_ns or book.until_utc_s:
+                rule = "a grant outlived its window"
+            self._report(now_ns, rule, unit, request[:4].hex(" "))
+
+    def _behind(self, now_ns: int, unit: WatchedUnit, request: bytes) -> None:
+        """A request came out on an inner bus: may it have?"""
+        if not protected.blocked_behind(self.car.make, request):
+            return
+        if self.car.make == "vag":
+            if not self._filter_open:
+                self._report(now_ns, "a blocked request came through", unit, request[:4].hex(" "))
+        else:
+            book = self._books[self.car.gateway]
+            if not self._live(book, now_ns) and now_ns - book.ended_ns >= GRACE_NS:
+                self._report(now_ns, "a blocked request came through", unit, request[:4].hex(" "))
+
+    def _live(self, book: _Book, now_ns: int) -> bool:
+        if not book.open:
+            return False
+        if book.until_utc_s is not None:
+            return self._epoch_utc_s + now_ns // 1_000_000_000 <= book.until_utc_s
+        used_ns = 0 if self._asleep else now_ns - book.since_ns
+        return used_ns < book.left_ns
+
+    def _shut(self, book: _Book, now_ns: int) -> None:
+        if book.open:
+            book.ended_ns = now_ns
+        book.open = False
+
+    def _report(self, now_ns: int, rule: str, unit: WatchedUnit, text: str) -> None:
+        if len(self.violations) < MAX_VIOLATIONS:
+            self.violations.append(Violation(now_ns=now_ns, rule=rule, unit=unit.name, text=text))
+
+    def blind_spots(self) -> tuple[str, ...]:
+        """Return what it cannot see, for the report."""
+        always = (
+            "who sent a request: a second tester on the same identifiers rides on a grant",
+            "what is inside SecuredDataTransmission",
+        )
+        return (*always, *self.blind)
+
+
+def _normal(request: bytes) -> bytes:
+    """Return the request without the suppress bit of its sub-function."""
+    if len(request) > 1 and request[0] in (0x10, 0x11, 0x27, 0x28, 0x29, 0x31, 0x85):
+        return bytes((request[0], request[1] & 0x7F)) + request[2:]
+    return request
