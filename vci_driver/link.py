@@ -1,0 +1,538 @@
+"""The tester's link: blocking diagnostic requests over one ISO-TP stack, with a channel for each control unit.
+
+A request pumps the world until its answer, or until the standard's patience ends: P2 runs from the request's last frame to the
+*first* frame of the answer, N_Cr after that, P2* after each 0x78, with a limit on their number and on the whole (ISO 14229-2
+client timing; general knowledge). Between requests time stands still in a virtual world. TesterPresent is a timer in the
+same world, so it runs whenever anything pumps it, a wait for the portal too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from vci_driver.car_map import CarMap, EcuEntry
+from vci_driver.functional import FunctionalExchange
+from vci_driver.link_errors import (
+    AnswerBroken,
+    AnswerCutOff,
+    NoAnswer,
+    RequestNotSent,
+    RequestNotTaken,
+    StillPending,
+    service_name,
+)
+from wire.clock import NS_PER_MS, NS_PER_S
+from wire.endpoint import Carrier, Endpoint
+from wire.errors import CarrierFault, CarrierTimeout, LocalMisuse, RemoteTimeout
+from wire.isotp import IsoTpOptions
+from wire.isotp_stack import Channel, Failed, FirstFrame, IsoTpStack, Received, Sent
+from wire.uds import (
+    NEGATIVE_RESPONSE,
+    P2_SERVER_MAX_NS,
+    P2_STAR_SERVER_MAX_NS,
+    POSITIVE_OFFSET,
+    S3_CLIENT_NS,
+    SUB_FUNCTION_SERVICES,
+    SUPPRESS_POSITIVE_RESPONSE,
+)
+from wire.world import Timer, World
+
+PENDING = 0x78
+TESTER_PRESENT = b"\x3e\x80"
+SESSION_ANSWER_LEN = 6
+"""`50 session P2(2) P2*(2)`: the server's own timing, P2 in ms, P2* in 10 ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOptions:
+    """Patience and habits of a tester.
+
+    `p2_ns`, `p2_star_ns` hold until a unit states its own in its answer to 0x10. `delta_p2_ns` is added to both for the way
+    through gateways (the standard's delta P2; the value is our own choice). `max_pending` bounds the 0x78 answers to one
+    request, `overall_limit_ns` the request as a whole.
+    """
+
+    p2_ns: int = P2_SERVER_MAX_NS
+    p2_star_ns: int = P2_STAR_SERVER_MAX_NS
+    delta_p2_ns: int = 25 * NS_PER_MS
+    max_pending: int = 50
+    overall_limit_ns: int = 120 * NS_PER_S
+    keep_alive_ns: int = S3_CLIENT_NS
+    isotp: IsoTpOptions | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class LinkCounters:
+    """What a link threw away, and how often it was asked for patience."""
+
+    late: int = 0
+    """Answers to a request that had been given up."""
+    unsolicited: int = 0
+    """Answers when nothing was asked."""
+    unexpected: int = 0
+    """Answers to another service than the one asked for."""
+    pending: int = 0
+    """0x78 answers."""
+    tester_present: int = 0
+    """TesterPresent requests of the keep-alive."""
+
+
+class _Stack(IsoTpStack):
+    """The link's transport; the name is what the world reports should it ever fail."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, ports: int) -> None:
+        super().__init__(ports)
+        self.name = name
+
+
+class _Peer:
+    """One control unit as the link sees it: its channel, its timing, and at most one request under way."""
+
+    __slots__ = (
+        "channel",
+        "keep_alive_in_flight",
+        "limit_ns",
+        "name",
+        "p2_ns",
+        "p2_star_ns",
+        "pending",
+        "positive",
+        "receiving",
+        "request",
+        "results",
+        "sent_ns",
+        "stale",
+        "suppressed",
+        "timer",
+        "unexpected",
+    )
+
+    def __init__(self, name: str, channel: Channel, timer: Timer, options: LinkOptions) -> None:
+        self.name = name
+        self.channel = channel
+        self.timer = timer
+        self.p2_ns = options.p2_ns + options.delta_p2_ns
+        self.p2_star_ns = options.p2_star_ns + options.delta_p2_ns
+        self.request: bytes | None = None
+        self.positive = 0
+        self.receiving = False
+        self.suppressed = False
+        self.pending = 0
+        self.sent_ns: int | None = None
+        self.limit_ns = 0
+        self.stale: bytes | None = None
+        self.unexpected: bytes | None = None
+        self.keep_alive_in_flight = False
+        self.results: deque[bytes | Exception] = deque()
+
+
+class DiagnosticLink:
+    """Blocking requests to the control units of one car.
+
+    `carriers[n]` is the tester's place on the bus that `EcuEntry.port == n` names; functional requests go out on port 0.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        carriers: Sequence[Carrier],
+        car: CarMap,
+        options: LinkOptions | None = None,
+        name: str = "tester",
+    ) -> None:
+        self.world = world
+        self.car = car
+        self.options = options if options is not None else LinkOptions()
+        self.counters = LinkCounters()
+        self.fault: CarrierFault | None = None
+        self.name = name
+        self._virtual = world.virtual
+        self._overall_ns = self.options.overall_limit_ns
+        self._stack = stack = _Stack(name, len(carriers))
+        self._events = stack.events
+        self._isotp = self.options.isotp or IsoTpOptions(padding=car.padding, tx_dl=64 if car.fd else 8, brs=car.brs)
+        self._peers: dict[str, _Peer] = {}
+        for entry in car.ecus:
+            self._add_peer(entry)
+        self._functional = (
+            None
+            if car.functional_id is None
+            else stack.add(0, tx_id=car.functional_id, rx_id=None, options=self._isotp)
+        )
+        self._functional_sends: deque[FunctionalExchange | None] = deque()
+        self._exchange: FunctionalExchange | None = None
+        self._functional_timer = world.timer(f"{name}/functional", self._on_functional_timer)
+        self._keep_alive = world.timer(f"{name}/keep-alive", self._on_keep_alive)
+        self._keep_alive_peers: tuple[_Peer, ...] | None = None
+        self._endpoint = Endpoint(world, stack, self._ports(carriers), on_activity=self._collect)
+        for carrier in carriers:
+            if hasattr(carrier, "on_fault"):
+                carrier.on_fault = self._on_fault
+
+    def _add_peer(self, entry: EcuEntry) -> None:
+        channel = self._stack.add(entry.port, tx_id=entry.request_id, rx_id=entry.response_id, options=self._isotp)
+        timer = self.world.timer(f"{self.name}/{entry.name}", lambda _: self._on_timer(peer))
+        peer = self._peers[entry.name] = channel.tag = _Peer(entry.name, channel, timer, self.options)
+
+    def _ports(self, carriers: Sequence[Carrier]) -> list[tuple[Carrier, Iterable[int]]]:
+        return [
+            (carrier, [entry.response_id for entry in self.car.ecus if entry.port == number])
+            for number, carrier in enumerate(carriers)
+        ]
+
+    # ---- physical requests
+
+    def request(self, target: str, payload: bytes) -> bytes:
+        """Send `payload` to a unit and return its final answer, positive or negative; 0x78 is waited through.
+
+        With the suppress bit set, silence is the good answer and returns `b""`. Raises the errors of
+        `vci_driver.link_errors`, and the `CarrierFault` of a lost adapter.
+        """
+        peer = self.begin(target, payload)
+        while True:
+            answer = self.wait(peer)
+            if len(answer) != 3 or answer[2] != PENDING or answer[0] != NEGATIVE_RESPONSE:
+                return answer
+
+    def begin(self, target: str, payload: bytes) -> _Peer:
+        """Send `payload` without waiting for the answer; give what is returned to `wait`. An older request is given up."""
+        peer = self._peers.get(target)
+        if peer is None:
+            self.car.ecu(target)  # raises, with a suggestion
+            raise LocalMisuse(f"{target!r} joined the car map after the link was made")
+        if not payload:
+            raise LocalMisuse(f"an empty request to {target!r}: a request has at least its service identifier")
+        if self.fault is not None:
+            raise self.fault
+        world = self.world
+        if peer.request is not None:
+            self._give_up(peer)
+        if not self._virtual:
+            world.run_for(0)  # between calls nobody moved the world's time: do what is overdue before the new request
+        sid = payload[0]
+        now_ns = world.now_ns
+        peer.request = payload
+        peer.positive = sid + POSITIVE_OFFSET
+        peer.suppressed = len(payload) > 1 and payload[1] >= SUPPRESS_POSITIVE_RESPONSE and sid in SUB_FUNCTION_SERVICES
+        peer.pending = 0
+        peer.receiving = False
+        peer.sent_ns = None
+        peer.limit_ns = now_ns + self._overall_ns
+        peer.results.clear()
+        self._stack.send(peer.channel, payload, now_ns)
+        self._endpoint.flush()
+        return peer
+
+    def wait(self, peer: _Peer) -> bytes:
+        """Pump the world until the next answer to the request that `begin` sent, a 0x78 included."""
+        results = peer.results
+        if not results:
+            self.world.run_until(
+                cast("Callable[[], bool]", results.__len__),  # the world asks for truth only, after every callback
+                max(0, peer.limit_ns - self.world.now_ns),
+            )
+            if not results:
+                self._overall_limit(peer)
+        result = results.popleft()
+        if isinstance(result, bytes):
+            return result
+        raise result
+
+    def wait_until_sent(self, peer: _Peer) -> None:
+        """Pump the world until the request went out (or failed to, which the next `wait` raises)."""
+        self.world.run_until(
+            lambda: peer.sent_ns is not None or peer.request is None, max(0, peer.limit_ns - self.world.now_ns)
+        )
+
+    def _give_up(self, peer: _Peer) -> None:
+        """Forget the request under way: its answer, should it still come, is late."""
+        if peer.sent_ns is None:
+            self.wait_until_sent(peer)
+        peer.stale = peer.request
+        peer.request = None
+        peer.timer.set(None)
+
+    def _overall_limit(self, peer: _Peer) -> None:
+        limit_s = self._overall_ns / NS_PER_S
+        self._stack.abort(peer.channel, self.world.now_ns)
+        self._endpoint.flush()
+        self._fail(peer, StillPending, f"did not finish its answer within the overall limit of {limit_s:g} s")
+
+    # ---- functional requests
+
+    def send_functional(self, payload: bytes, *, wait: bool = True) -> list[tuple[str, bytes]]:
+        """Send a single-frame request to all units and return (unit, final answer) in the order of their coming.
+
+        Units answer within P2 or not at all; one that says 0x78 or begins a long answer is waited for. With `wait=False`
+        this returns when the request went out.
+        """
+        if self._functional is None:
+            raise LocalMisuse(f"the car map of {self.car.make!r} has no functional identifier")
+        if self.fault is not None:
+            raise self.fault
+        if not self._virtual:
+            self.world.run_for(0)
+        for peer in self._peers.values():
+            if peer.request is not None:
+                self._give_up(peer)
+        exchange = self._exchange = FunctionalExchange(
+            payload,
+            timer=self._functional_timer,
+            window_ns=max(peer.p2_ns for peer in self._peers.values()),
+            max_pending=self.options.max_pending,
+        )
+        self._functional_sends.append(exchange)
+        self._stack.send(self._functional, payload, self.world.now_ns)
+        self._endpoint.flush()
+        self.world.run_until(lambda: exchange.finished or (exchange.sent and not wait), self._overall_ns)
+        self._exchange = None
+        exchange.close()
+        if exchange.failure is not None:
+            raise exchange.failure
+        return exchange.answers
+
+    def _on_functional_timer(self, now_ns: int) -> None:
+        if self._exchange is not None:
+            self._exchange.on_timer(now_ns)
+
+    # ---- keep-alive
+
+    def keep_alive(self, *, on: bool = True, targets: Sequence[str] | None = None) -> None:
+        """Start or stop sending `3E 80` every `keep_alive_ns`: to all at once (None), or to these units one by one."""
+        if targets is None and on and self._functional is None:
+            raise LocalMisuse(f"{self.car.make!r} has no functional identifier: name the units to keep alive")
+        self._keep_alive_peers = None if targets is None else tuple(self._peers[self.car.ecu(n).name] for n in targets)
+        self._keep_alive.set(self.world.now_ns + self.options.keep_alive_ns if on else None)
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the keep-alive is running."""
+        return self._keep_alive.deadline_ns is not None
+
+    def _on_keep_alive(self, now_ns: int) -> None:
+        self._keep_alive.set(now_ns + self.options.keep_alive_ns)
+        if self.fault is not None:
+            return
+        if self._keep_alive_peers is None:
+            if not self._functional_sends and self._functional is not None:
+                self._functional_sends.append(None)
+                self.counters.tester_present += 1
+                self._stack.send(self._functional, TESTER_PRESENT, now_ns)
+        else:
+            for peer in self._keep_alive_peers:
+                if peer.request is None and not peer.keep_alive_in_flight:  # a request under way keeps S3 from running
+                    peer.keep_alive_in_flight = True
+                    self.counters.tester_present += 1
+                    self._stack.send(peer.channel, TESTER_PRESENT, now_ns)
+        self._endpoint.flush()
+
+    # ---- what the stack reports
+
+    def _collect(self) -> None:
+        events = self._events
+        while events:
+            event = events.popleft()
+            peer = event.channel.tag
+            kind = event.__class__
+            if not isinstance(peer, _Peer):
+                self._functional_event(event)
+            elif kind is Received:
+                self._received(peer, cast("Received", event).payload)
+            elif kind is Sent:
+                if peer.keep_alive_in_flight:
+                    peer.keep_alive_in_flight = False
+                elif peer.request is not None:
+                    peer.sent_ns = now_ns = self.world.now_ns
+                    peer.timer.set(now_ns + peer.p2_ns)
+            elif isinstance(event, FirstFrame):
+                self._first_frame(peer, event.head)
+            elif isinstance(event, Failed):
+                self._transport_failed(peer, event)
+
+    def _received(self, peer: _Peer, payload: bytes) -> None:
+        request = peer.request
+        first = payload[0] if payload else 0
+        if request is None:
+            self._without_request(peer, payload)
+        elif first == peer.positive:
+            if peer.stale is not None and _answers_only(payload, peer.stale, request):
+                peer.stale = None
+                self.counters.late += 1
+                return
+            if first == 0x50 and len(payload) == SESSION_ANSWER_LEN:
+                self._learn_timing(peer, payload)
+            peer.request = None
+            peer.timer.set(None)
+            peer.results.append(payload)
+        elif first == NEGATIVE_RESPONSE and len(payload) == 3 and payload[1] == request[0]:
+            if payload[2] == PENDING:
+                self._response_pending(peer, payload)
+                return
+            peer.request = None
+            peer.timer.set(None)
+            peer.results.append(payload)
+        else:
+            self._unexpected(peer, payload)
+
+    def _first_frame(self, peer: _Peer, head: bytes) -> None:
+        """The answer has begun: P2 is over, N_Cr watches from here on."""
+        if peer.request is None:
+            if self._exchange is not None:
+                self._exchange.begun(peer.name, head)
+        elif head[0] == peer.positive and (peer.stale is None or not _answers_only(head, peer.stale, peer.request)):
+            peer.timer.set(None)
+            peer.receiving = True
+
+    def _response_pending(self, peer: _Peer, payload: bytes) -> None:
+        self.counters.pending += 1
+        peer.pending += 1
+        if peer.pending > self.options.max_pending:
+            self._fail(peer, StillPending, f"said 0x78 more than {self.options.max_pending} times to")
+            return
+        peer.timer.set(self.world.now_ns + peer.p2_star_ns)
+        peer.results.append(payload)
+
+    def _without_request(self, peer: _Peer, payload: bytes) -> None:
+        if self._exchange is not None and self._exchange.received(
+            peer.name, payload, self.world.now_ns, peer.p2_star_ns
+        ):
+            return
+        if peer.stale is not None and payload and payload[0] in (peer.stale[0] + POSITIVE_OFFSET, NEGATIVE_RESPONSE):
+            if payload[0] != NEGATIVE_RESPONSE or payload[2:] != b"\x78":
+                peer.stale = None
+            self.counters.late += 1
+        else:
+            self.counters.unsolicited += 1
+
+    def _unexpected(self, peer: _Peer, payload: bytes) -> None:
+        stale = peer.stale
+        if (
+            stale is not None
+            and payload
+            and (payload[0] == stale[0] + POSITIVE_OFFSET or payload[:2] == bytes((NEGATIVE_RESPONSE, stale[0])))
+        ):
+            peer.stale = None
+            self.counters.late += 1
+        else:
+            peer.unexpected = payload
+            self.counters.unexpected += 1
+
+    def _learn_timing(self, peer: _Peer, payload: bytes) -> None:
+        """Take P2 and P2* from the answer to DiagnosticSessionControl; zero is no time and is ignored."""
+        p2_ns = int.from_bytes(payload[2:4], "big") * NS_PER_MS
+        p2_star_ns = int.from_bytes(payload[4:6], "big") * 10 * NS_PER_MS
+        delta_ns = self.options.delta_p2_ns
+        if p2_ns:
+            peer.p2_ns = p2_ns + delta_ns
+        if p2_star_ns:
+            peer.p2_star_ns = p2_star_ns + delta_ns
+
+    def _functional_event(self, event: object) -> None:
+        if isinstance(event, Sent) and self._functional_sends:
+            exchange = self._functional_sends.popleft()
+            if exchange is not None:
+                exchange.on_sent(self.world.now_ns)
+        elif isinstance(event, Failed) and self._functional_sends:
+            exchange = self._functional_sends.popleft()
+            if exchange is not None:
+                exchange.fail(RequestNotSent(f"the functional request did not go out: {event.error}"))
+
+    # ---- failures
+
+    def _on_timer(self, peer: _Peer) -> None:
+        """P2 or P2* is over."""
+        if peer.request is None:
+            return
+        if peer.pending:
+            self._fail(peer, StillPending, f"said 0x78 {peer.pending} times, then nothing within P2* of")
+        elif peer.suppressed:
+            peer.request = None
+            peer.results.append(b"")
+        else:
+            heard = f" (it said {peer.unexpected.hex(' ')} instead)" if peer.unexpected else ""
+            self._fail(peer, NoAnswer, f"did not answer{heard}")
+
+    def _fail(self, peer: _Peer, kind: type[NoAnswer], text: str) -> None:
+        request = peer.request
+        assert request is not None
+        since_ns = peer.sent_ns if peer.sent_ns is not None else peer.limit_ns - self._overall_ns
+        waited_ns = self.world.now_ns - since_ns
+        sid = request[0]
+        message = f"{peer.name!r} {text} {service_name(sid)}: waited {waited_ns / NS_PER_MS:g} ms"
+        peer.stale = request
+        peer.request = None
+        peer.unexpected = None
+        peer.timer.set(None)
+        peer.results.append(kind(message, target=peer.name, sid=sid, waited_ns=waited_ns))
+
+    def _transport_failed(self, peer: _Peer, event: Failed) -> None:
+        error = event.error
+        if peer.keep_alive_in_flight and event.sending:
+            peer.keep_alive_in_flight = False
+            return
+        if peer.request is None:
+            if self._exchange is not None and not event.sending:
+                self._exchange.broken(peer.name)
+            return
+        if not event.sending and not peer.receiving:
+            self.counters.late += 1  # what broke off was an answer to something older
+            return
+        peer.receiving = False
+        if isinstance(error, CarrierTimeout):
+            text = f"the request {service_name(peer.request[0])} to {peer.name!r} did not go out: {error}"
+            self._finish_with(peer, RequestNotSent(text))
+        elif isinstance(error, RemoteTimeout):
+            if event.sending:
+                self._fail(peer, RequestNotTaken, f"did not take all of the request ({error})")
+            else:
+                self._fail(peer, AnswerCutOff, f"stopped in the middle of its answer ({error}) to")
+        else:
+            what = "request" if event.sending else "answer"
+            text = f"{peer.name!r}, {service_name(peer.request[0])}: the {what} broke off: {error}"
+            self._finish_with(peer, AnswerBroken(text))
+
+    def _finish_with(self, peer: _Peer, error: Exception) -> None:
+        peer.stale = peer.request
+        peer.request = None
+        peer.timer.set(None)
+        peer.results.append(error)
+
+    def _on_fault(self, fault: CarrierFault) -> None:
+        """The adapter is gone: whatever waits, fails now; whatever comes, fails at once until `recover`."""
+        self.fault = fault
+        for peer in self._peers.values():
+            if peer.request is not None:
+                self._finish_with(peer, fault)
+        if self._exchange is not None:
+            self._exchange.fail(fault)
+
+    def recover(self) -> None:
+        """Try again after a fault, with the adapter back in place. What was under way is forgotten."""
+        self.fault = None
+        self._stack.drop()
+        for peer in self._peers.values():
+            peer.keep_alive_in_flight = False
+        self._functional_sends.clear()
+        self._endpoint.flush()
+
+
+def _answers_only(payload: bytes, stale: bytes, request: bytes) -> bool:
+    """Return whether a positive answer echoes a request that was given up, and not the one under way."""
+    return payload.startswith(_echo(stale)) and not payload.startswith(_echo(request))
+
+
+def _echo(request: bytes) -> bytes:
+    """Return how a positive answer to `request` begins: service, then the sub-function or identifier it repeats."""
+    sid = request[0]
+    head = bytes((sid + POSITIVE_OFFSET,))
+    if sid in SUB_FUNCTION_SERVICES:
+        sub_function = bytes((request[1] & ~SUPPRESS_POSITIVE_RESPONSE,)) if len(request) > 1 else b""
+        return head + sub_function + (request[2:4] if sid == 0x31 else b"")
+    if sid in (0x22, 0x24, 0x2E, 0x2F):
+        return head + request[1:3]
+    return head

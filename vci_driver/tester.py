@@ -1,0 +1,414 @@
+"""The tester: identifies the car, scans it, logs a person in, unlocks, works, keeps the session, locks again.
+
+It knows the car from its `CarMap` and the bus alone, the portal from `PortalPort` alone. Calls block and pump the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from udsoncan.exceptions import NegativeResponseException
+
+from vci_driver.authenticator import Authenticator
+from vci_driver.car_map import CarMap, UnlockScheme
+from vci_driver.link import DiagnosticLink
+from vci_driver.manual_flow import REQUEST, TOKEN, decode_text, encode_text
+from vci_driver.outcome import LockState, StepFailed, UnlockFailed, UnlockReport, UnlockResult
+from vci_driver.portal_client import NotLoggedIn, PortalClient, UnlockWish
+from vci_driver.uds_connection import EcuClient, make_client
+from vci_driver.unlocking import ASK_ERRORS, CertificateScheme, Scheme, SfdScheme, read_state
+from wire.entropy import Entropy
+from wire.errors import LocalMisuse, RemoteTimeout
+from wire.portal_api import LoginStep, PortalError, PortalErrorCode, Unlock, UnlockKind
+from wire.seed_key import compute_key
+from wire.token import ALL_SCOPES, RequestStructure, Role, TokenFormatError
+from wire.uds import Session
+
+VIN_DID, PART_NUMBER_DID, NAME_DID, STATE_DID = 0xF190, 0xF187, 0xF197, 0x0174
+WORKSHOP_CODE_DID, PROGRAMMING_DATE_DID, CODING_DID = 0xF198, 0xF199, 0x0600
+WORKSHOP_CODE = bytes.fromhex("00 00 01 E2 40 07")
+"""A workshop code of our own: it names nobody."""
+ALL_DTCS = 0xFF
+DAY_S = 24 * 3600
+
+LOGON_CODES = frozenset(
+    {
+        PortalErrorCode.SESSION_INVALID,
+        PortalErrorCode.CODE_REJECTED,
+        PortalErrorCode.THROTTLED,
+        PortalErrorCode.LOCKED_OUT,
+        PortalErrorCode.SECOND_FACTOR_REQUIRED,
+        PortalErrorCode.NOT_ENROLLED,
+    }
+)
+"""Portal refusals that mean: the user log-on failed (-3); any other means that no token came (-5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitReport:
+    """One line of the global system scan. `dtcs` None: the unit did not say. `locked` None: it has no lock of its own."""
+
+    name: str
+    title: str
+    address: int
+    reachable: bool
+    part_number: str = ""
+    system_name: str = ""
+    dtcs: int | None = None
+    locked: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identification:
+    """What the car says of itself. `installed`: names of the units that its gateway lists."""
+
+    vin: str
+    installed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the tester is doing, for whoever watches; `wait_s` above 0 while it waits for the next code."""
+
+    text: str
+    wait_s: int = 0
+
+
+@dataclass(slots=True)
+class _Person:
+    """Who is logged in, with the authenticator that gives the codes."""
+
+    email: str
+    authenticator: Authenticator | None
+
+
+@dataclass(slots=True)
+class Tester:
+    """A workshop's tester on one car. `on_progress` is told what it does, waits included."""
+
+    link: DiagnosticLink
+    portal: PortalClient
+    entropy: Entropy
+    today: Callable[[], bytes]
+    """Returns the programming date as three BCD bytes, by the tester's own calendar."""
+    on_progress: Callable[[Progress], None] = lambda _: None
+    vin: str | None = None
+    _person: _Person | None = None
+    _clients: dict[str, EcuClient] = field(default_factory=dict)
+
+    @property
+    def car(self) -> CarMap:
+        """The car as the tester knows it."""
+        return self.link.car
+
+    # ---- looking
+
+    def ecu(self, name: str) -> EcuClient:
+        """Return udsoncan's client for a control unit. Raises `UnknownEcu`."""
+        client = self._clients.get(name)
+        if client is None:
+            self.car.ecu(name)
+            client = self._clients[name] = make_client(self.link, name, self._key_function(name))
+        return client
+
+    def identify(self) -> Identification:
+        """Read the VIN and the list of installed units."""
+        errors: list[Exception] = []
+        for source in self.car.vin_sources or (self.car.gateway,):
+            try:
+                self.vin = self._read(source, VIN_DID).decode("ascii", "replace")
+                break
+            except ASK_ERRORS as error:
+                errors.append(error)
+        if self.vin is None:
+            raise errors[0]
+        return Identification(vin=self.vin, installed=self._installed())
+
+    def _installed(self) -> tuple[str, ...]:
+        did = self.car.installed_units_did
+        if did is None:
+            return self.car.names
+        addresses = self._read(self.car.gateway, did)
+        return tuple(entry.name for entry in self.car.ecus if entry.address & 0xFF in addresses)
+
+    def scan(self) -> list[UnitReport]:
+        """Ask every unit of the car map for itself, its trouble codes and its lock: the global system scan."""
+        reports = []
+        for entry in self.car.ecus:
+            self.on_progress(Progress(text=f"scanning {entry.title or entry.name}"))
+            reports.append(self._scan_unit(entry.name))
+        return reports
+
+    def _scan_unit(self, name: str) -> UnitReport:
+        entry = self.car.ecu(name)
+        try:
+            part_number = self._read(name, PART_NUMBER_DID).decode("ascii", "replace")
+        except RemoteTimeout:
+            return UnitReport(name=name, title=entry.title, address=entry.address, reachable=False)
+        except NegativeResponseException:
+            part_number = ""
+        return UnitReport(
+            name=name,
+            title=entry.title,
+            address=entry.address,
+            reachable=True,
+            part_number=part_number.strip(),
+            system_name=self._text_or_nothing(name, NAME_DID),
+            dtcs=self._dtc_count(name),
+            locked=self._locked_or_none(name),
+        )
+
+    def _read(self, name: str, did: int) -> bytes:
+        response = self.ecu(name).read_data_by_identifier(did)
+        assert response is not None
+        return bytes(response.service_data.values[did])
+
+    def _text_or_nothing(self, name: str, did: int) -> str:
+        try:
+            return self._read(name, did).decode("ascii", "replace").strip()
+        except ASK_ERRORS:
+            return ""
+
+    def _dtc_count(self, name: str) -> int | None:
+        try:
+            response = self.ecu(name).get_number_of_dtc_by_status_mask(ALL_DTCS)
+        except ASK_ERRORS:
+            return None
+        return None if response is None else int(response.service_data.dtc_count)
+
+    def _locked_or_none(self, name: str) -> bool | None:
+        if self.car.ecu(name).scheme is not UnlockScheme.SFD:
+            return None
+        try:
+            return read_state(self.ecu(name)).locked
+        except ASK_ERRORS:
+            return None
+
+    # ---- the person
+
+    def login(
+        self,
+        email: str,
+        password: str,
+        second_factor: Callable[[LoginStep], str],
+        authenticator: Callable[[], Authenticator | None],
+    ) -> None:
+        """Log a person in. `second_factor` answers the login step with a code; `authenticator` is asked once that is done.
+
+        Raises `PortalError`.
+        """
+        self._person = None
+        self.portal.login(email, password, second_factor)
+        self._person = _Person(email, authenticator())
+
+    def logout(self) -> None:
+        """Log out."""
+        self._person = None
+        self.portal.logout()
+
+    # ---- unlocking
+
+    def unlock(self, name: str, *, role: int = Role.AFTER_SALES, scope: int = ALL_SCOPES) -> UnlockReport:
+        """Open the lock that holds `name` closed. Raises `UnlockFailed` with the field's result code and the cause."""
+        holder = self.car.holder_of(name)
+        scheme = self._scheme(holder.scheme)
+        try:
+            if scheme is None:
+                raise StepFailed(UnlockResult.SERVICE_NOT_FOUND, LocalMisuse(f"{name!r} has no lock"))
+            vin = self._known_vin()
+            client = self._prepared(holder.name)
+            self.on_progress(Progress(text=f"fetching the unlock request of {holder.name}"))
+            challenge = scheme.challenge(client)
+            unlock = self._issued(
+                UnlockWish(
+                    kind=scheme.kind,
+                    make=self.car.make,
+                    vin=vin,
+                    ecu_address=holder.address,
+                    role=role,
+                    scope=scope,
+                    challenge=challenge,
+                )
+            )
+            self.on_progress(Progress(text=f"bringing the unlock to {holder.name}"))
+            scheme.present(client, unlock.payload, vin, holder)
+            state = self._state_after(holder.name, scheme)
+        except StepFailed as failure:
+            report = UnlockReport(ecu=holder.name, result=failure.result, cause=failure.cause)
+            raise UnlockFailed(report) from failure.cause
+        return UnlockReport(
+            ecu=holder.name, result=UnlockResult.OK, minutes_left=state.minutes_left, audit_id=unlock.audit_id
+        )
+
+    def _scheme(self, scheme: UnlockScheme | None) -> Scheme | None:
+        match scheme:
+            case UnlockScheme.SFD:
+                return SfdScheme()
+            case UnlockScheme.CERTIFICATE:
+                return CertificateScheme(self.entropy)
+            case _:
+                return None
+
+    def _known_vin(self) -> str:
+        if self.vin is None:
+            try:
+                self.identify()
+            except ASK_ERRORS as error:
+                raise StepFailed(UnlockResult.READING_STATE_FAILED, error) from error
+        assert self.vin is not None
+        return self.vin
+
+    def _prepared(self, name: str) -> EcuClient:
+        """Enter the extended session and keep it: the portal may take its time."""
+        client = self.ecu(name)
+        try:
+            client.change_session(Session.extendedDiagnosticSession)
+        except ASK_ERRORS as error:
+            raise StepFailed(UnlockResult.READING_STATE_FAILED, error) from error
+        if not self.link.keeps_alive:
+            self.link.keep_alive()
+        return client
+
+    def _issued(self, wish: UnlockWish) -> Unlock:
+        self.on_progress(Progress(text="asking the back end"))
+        try:
+            return self.portal.request_unlock(wish, self._second_factor_code())
+        except NotLoggedIn as error:
+            raise StepFailed(UnlockResult.LOGON_FAILED, error) from error
+        except PortalError as error:
+            logon = error.code in LOGON_CODES
+            raise StepFailed(UnlockResult.LOGON_FAILED if logon else UnlockResult.NO_TOKEN_RECEIVED, error) from error
+
+    def _second_factor_code(self) -> str | None:
+        """Return a new code where the make asks for one at each unlock; waits, visibly, until the digits change."""
+        person = self._person
+        if not self.car.second_factor_per_unlock or person is None or person.authenticator is None:
+            return None
+        world = self.link.world
+        if person.authenticator.needs_new_step(world.now_ns):
+            wait_s = person.authenticator.seconds_until_next_step(world.now_ns)
+            self.on_progress(Progress(text="waiting for the next code of the authenticator", wait_s=wait_s))
+        return person.authenticator.fresh_code(world)
+
+    def _state_after(self, name: str, scheme: Scheme) -> LockState:
+        if scheme.kind is UnlockKind.CERTIFICATE:
+            return LockState(locked=False)
+        try:
+            return read_state(self.ecu(name))
+        except ASK_ERRORS as error:
+            raise StepFailed(UnlockResult.READING_STATE_FAILED, error) from error
+
+    def unlock_state(self, name: str) -> LockState:
+        """Return whether the lock of `name` is open. A certificate gateway is asked by a harmless protected request."""
+        holder = self.car.holder_of(name)
+        match holder.scheme:
+            case UnlockScheme.SFD:
+                return read_state(self.ecu(holder.name))
+            case UnlockScheme.CERTIFICATE:
+                return self._probe(holder.name)
+            case _:
+                raise LocalMisuse(f"{name!r} has no lock")
+
+    def _probe(self, name: str) -> LockState:
+        """Ask a certificate gateway for a seed: it refuses with 0x34 while it is locked."""
+        client = self.ecu(name)
+        client.change_session(Session.extendedDiagnosticSession)
+        level = min(self.car.ecu(name).security, default=0x03)
+        try:
+            client.request_seed(level)
+        except NegativeResponseException as refused:
+            if refused.response.code in (0x33, 0x34):
+                return LockState(locked=True)
+        return LockState(locked=False)
+
+    def relock(self, name: str) -> None:
+        """End the grant on command. Raises what udsoncan raises."""
+        holder = self.car.holder_of(name)
+        scheme = self._scheme(holder.scheme)
+        if scheme is None:
+            raise LocalMisuse(f"{name!r} has no lock")
+        client = self.ecu(holder.name)
+        client.change_session(Session.extendedDiagnosticSession)
+        scheme.lock(client)
+
+    # ---- the manual flow
+
+    def export_request(self, name: str) -> str:
+        """Fetch an SFD request structure and return it as text that a person can carry to the portal."""
+        holder = self.car.holder_of(name)
+        vin = self._known_vin()
+        challenge = SfdScheme().challenge(self._prepared(holder.name))
+        headers: Mapping[str, str] = {"Make": self.car.make, "VIN": vin, "Unit": f"{holder.address:02X}"}
+        return encode_text(REQUEST, headers, challenge)
+
+    def sign_request(self, text: str, *, role: int = Role.AFTER_SALES, scope: int = ALL_SCOPES) -> str:
+        """Take an exported request to the portal and return the token as text. Raises `ConfigError`, `PortalError`."""
+        headers, challenge = decode_text(REQUEST, text)
+        try:
+            structure = RequestStructure.decode(challenge)
+        except TokenFormatError as error:
+            raise LocalMisuse(f"this is not an unlock request: {error}") from None
+        wish = UnlockWish(
+            kind=UnlockKind.SFD_TOKEN,
+            make=headers.get("Make", self.car.make),
+            vin=structure.vin,
+            ecu_address=structure.ecu_address,
+            role=role,
+            scope=scope,
+            challenge=challenge,
+        )
+        unlock = self.portal.request_unlock(wish, self._second_factor_code())
+        return encode_text(TOKEN, {"VIN": structure.vin, "Unit": f"{structure.ecu_address:02X}"}, unlock.payload)
+
+    def import_token(self, name: str, text: str) -> UnlockReport:
+        """Write a token from text. Raises `ConfigError` for a text that is none, `UnlockFailed` when the unit refuses it."""
+        holder = self.car.holder_of(name)
+        _, payload = decode_text(TOKEN, text)
+        scheme = SfdScheme()
+        try:
+            client = self._prepared(holder.name)
+            scheme.present(client, payload, self.vin or "", holder)
+            state = self._state_after(holder.name, scheme)
+        except StepFailed as failure:
+            report = UnlockReport(ecu=holder.name, result=failure.result, cause=failure.cause)
+            raise UnlockFailed(report) from failure.cause
+        return UnlockReport(ecu=holder.name, result=UnlockResult.OK, minutes_left=state.minutes_left)
+
+    # ---- working
+
+    def write_coding(self, name: str, data: bytes) -> None:
+        """Extended session, programming date, workshop code, coding. Raises what udsoncan raises."""
+        client = self.ecu(name)
+        client.change_session(Session.extendedDiagnosticSession)
+        client.write_data_by_identifier(PROGRAMMING_DATE_DID, self.today())
+        client.write_data_by_identifier(WORKSHOP_CODE_DID, WORKSHOP_CODE)
+        client.write_data_by_identifier(CODING_DID, data)
+
+    def security_access(self, name: str, level: int) -> None:
+        """Extended session, seed, key. Raises what udsoncan raises."""
+        client = self.ecu(name)
+        client.change_session(Session.extendedDiagnosticSession)
+        client.unlock_security_access(level)
+
+    def wait(self, duration_ns: int) -> None:
+        """Let time pass, with the keep-alive running if it was started."""
+        self.link.world.run_for(duration_ns)
+
+    def _key_function(self, name: str) -> Callable[[int, bytes, object], bytes]:
+        security = self.car.ecu(name).security
+
+        def key(level: int, seed: bytes, params: object) -> bytes:  # noqa: ARG001 - udsoncan's signature
+            way = security.get(level)
+            if way is None:
+                raise LocalMisuse(f"the car map has no seed/key algorithm for level {level:#04x} of {name!r}")
+            return compute_key(way.algorithm, seed, way.secret, level)
+
+        return key
+
+
+def bcd_date(utc_s: int) -> bytes:
+    """Return year, month, day in BCD, as F199 wants it."""
+    day = date(1970, 1, 1) + timedelta(days=utc_s // DAY_S)
+    return bytes.fromhex(day.strftime("%y%m%d"))
