@@ -7,7 +7,7 @@ the command that replays it. Under pytest-xdist the controller draws the seed.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,7 @@ def bench(request: pytest.FixtureRequest, bench_seed: int) -> Iterator[Bench]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Add seed and replay command to a failure's report."""
     report: Any = yield
     if report.failed and BENCH in item.stash:

@@ -162,12 +162,12 @@ class SfdGate:
         return bytes((POSITIVE_STATUS,))
 
     def read_did(self, did: int, now_ns: int) -> bytes | None:
-        """Serve the status: locked `00 01 00`, open `01 02 <minutes left>` (the first reading after an unlock is 89)."""
+        """Serve the status: locked `00 00 01 00`, open `01 02 01 <minutes left>` (the first reading after an unlock is 89)."""
         if did != self.options.status_did:
             return None
         if self.grant(now_ns) is None:
-            return b"\x00\x01\x00"
-        return bytes((0x01, 0x02, min(0xFF, max(0, self._left_ns(now_ns) - 1) // _MINUTE_NS)))
+            return b"\x00\x00\x01\x00"
+        return bytes((0x01, 0x02, 0x01, min(0xFF, max(0, self._left_ns(now_ns) - 1) // _MINUTE_NS)))
 
     def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:  # noqa: ARG002 - protocol
         """SFD has no Authentication service."""

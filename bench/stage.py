@@ -1,0 +1,413 @@
+"""The bench as a scenario sees it: every act ends in an `Outcome`; what the other side refuses does not raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from udsoncan.exceptions import NegativeResponseException
+
+from bench.tester import role_of
+from bench.vehicle_file import OBD
+from scenarios.stage import OutageKind, Outcome, OutcomeKind, TamperKind, VehicleChange
+from scenarios.strategy import Strategy
+from vci_driver.outcome import UnlockFailed, UnlockReport, UnlockResult
+from vci_driver.unlocking import ASK_ERRORS
+from wire.errors import ConfigError, LocalMisuse, NotOnThisCarrier, RemoteTimeout, WorldStopped
+from wire.faults import FOREVER_NS, FaultRule
+from wire.portal_api import CheckState, Done, FaceVideo, Picture, PortalError, ProfileStatus
+from wire.uds import NEGATIVE_RESPONSE, nrc_name
+
+if TYPE_CHECKING:
+    from bench.bench import Bench
+    from bench.person import Person
+
+Facts = Mapping[str, object]
+DONE = Outcome(kind=OutcomeKind.POSITIVE, text="done")
+
+
+class BenchStage:
+    """Implements `scenarios.stage.Stage`."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._exported: dict[str, str] = {}
+        self._last_audit_id: str | None = None
+
+    @property
+    def strategy(self) -> Strategy:
+        """The way to states."""
+        return self._bench.strategy
+
+    def now_ns(self) -> int:
+        """Return the world's time."""
+        return self._bench.world.now_ns
+
+    # ---- people
+
+    def _page(self, act: Callable[[], Done]) -> Outcome:
+        try:
+            done = act()
+        except PortalError as error:
+            return portal_refused(error)
+        return Outcome(kind=OutcomeKind.POSITIVE, text=done.message or "done", facts={"message": done.message})
+
+    def _person(self, name: str) -> Person:
+        return self._bench.person(name)
+
+    def sign_up(self, person: str) -> Outcome:
+        """See `Stage`."""
+        return self._page(self._person(person).sign_up)
+
+    def personal_profile(self, person: str) -> Outcome:
+        """See `Stage`."""
+        return self._page(self._person(person).personal_profile)
+
+    def identity_check(
+        self, person: str, *, front: Picture | None, back: Picture | None, video: FaceVideo | None
+    ) -> Outcome:
+        """See `Stage`."""
+        return self._page(lambda: self._person(person).identity_check(front, back, video))
+
+    def wait_for_review(self, person: str) -> Outcome:
+        """See `Stage`."""
+        try:
+            status = self._person(person).wait_for_review()
+        except PortalError as error:
+            return portal_refused(error)
+        approved = status.identity is CheckState.APPROVED
+        kind = OutcomeKind.POSITIVE if approved else OutcomeKind.FAILED
+        return Outcome(kind=kind, text=f"identity check {status.identity.value}", facts=_status_facts(status))
+
+    def company_profile(self, person: str) -> Outcome:
+        """See `Stage`."""
+        return self._page(self._person(person).company_profile)
+
+    def validate_company(self, person: str) -> Outcome:
+        """See `Stage`."""
+        return self._page(self._person(person).validate_company)
+
+    def invite(self, manager: str, person: str) -> Outcome:
+        """See `Stage`."""
+        return self._page(lambda: self._person(manager).invite(self._person(person)))
+
+    def disassociate(self, manager: str, person: str) -> Outcome:
+        """See `Stage`."""
+        return self._page(lambda: self._person(manager).disassociate(self._person(person)))
+
+    def reset_second_factor(self, manager: str, person: str) -> Outcome:
+        """See `Stage`."""
+        return self._page(lambda: self._person(manager).reset_second_factor(self._person(person)))
+
+    def status(self, person: str) -> Outcome:
+        """See `Stage`."""
+        try:
+            status = self._person(person).status()
+        except PortalError as error:
+            return portal_refused(error)
+        text = f"identity {status.identity.value}, company {status.company.value}"
+        return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=_status_facts(status))
+
+    def set_phone_clock(self, person: str, *, offset_s: int, drift_ppm: int) -> Outcome:
+        """See `Stage`."""
+        clock = self._person(person).phone_clock
+        clock.offset_s, clock.drift_ppm = offset_s, drift_ppm
+        return DONE
+
+    # ---- the tester
+
+    def login(self, person: str, *, code: str | None, password: str | None) -> Outcome:
+        """See `Stage`."""
+        tester = self._bench.tester()
+        if code == "reused":
+            code = tester.accepted_code.get(person, "000000")
+        try:
+            tester.login(person, code=code, password=password)
+        except PortalError as error:
+            return portal_refused(error)
+        return Outcome(kind=OutcomeKind.POSITIVE, text=f"{self._person(person).full_name} is logged in")
+
+    def logout(self) -> Outcome:
+        """See `Stage`."""
+        try:
+            self._bench.tester().logout()
+        except PortalError as error:
+            return portal_refused(error)
+        return Outcome(kind=OutcomeKind.POSITIVE, text="logged out")
+
+    def _ask(self, act: Callable[[], Outcome]) -> Outcome:
+        """Run an act that talks to a unit; a refusal, silence or broken answer is an outcome."""
+        try:
+            return act()
+        except NegativeResponseException as refused:
+            nrc = refused.response.code or 0
+            return Outcome(kind=OutcomeKind.NEGATIVE, text=f"refused with {nrc_name(nrc)}", nrc=nrc)
+        except RemoteTimeout as error:
+            return Outcome(kind=OutcomeKind.SILENCE, text=str(error))
+        except (LocalMisuse, ConfigError, NotOnThisCarrier, WorldStopped):
+            raise
+        except ASK_ERRORS as error:
+            return Outcome(kind=OutcomeKind.FAILED, text=f"{type(error).__name__}: {error}")
+
+    def identify(self) -> Outcome:
+        """See `Stage`."""
+
+        def act() -> Outcome:
+            found = self._bench.tester().identify()
+            facts: Facts = {"vin": found.vin, "units": found.installed}
+            return Outcome(kind=OutcomeKind.POSITIVE, text=f"{found.vin}, {len(found.installed)} units", facts=facts)
+
+        return self._ask(act)
+
+    def scan(self) -> Outcome:
+        """See `Stage`."""
+        reports = self._bench.tester().scan()
+        facts: Facts = {
+            "units": tuple(report.name for report in reports if report.reachable),
+            "silent": tuple(report.name for report in reports if not report.reachable),
+            "dtcs": sum(report.dtcs or 0 for report in reports),
+        }
+        locked = sum(report.locked is True for report in reports)
+        text = f"{len(reports)} units, {facts['dtcs']} trouble codes, {locked} with a closed lock"
+        return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=facts)
+
+    def unlock(self, ecu: str, *, role: str, scope: Sequence[str] | None) -> Outcome:
+        """See `Stage`."""
+        tester = self._bench.tester()
+        try:
+            report = tester.unlock(ecu, role=role, scope=scope)
+        except UnlockFailed as failed:
+            return unlock_failed(failed)
+        return self._opened(report)
+
+    def _opened(self, report: UnlockReport) -> Outcome:
+        if report.audit_id is not None:
+            self._last_audit_id = report.audit_id
+        facts: dict[str, object] = {"locked": False}
+        if report.minutes_left is not None:
+            facts["minutes-left"] = report.minutes_left
+        return Outcome(kind=OutcomeKind.POSITIVE, text=report.text, result=int(report.result), facts=facts)
+
+    def relock(self, ecu: str) -> Outcome:
+        """See `Stage`."""
+
+        def act() -> Outcome:
+            self._bench.tester().relock(ecu)
+            return Outcome(kind=OutcomeKind.POSITIVE, text=f"{ecu} is locked")
+
+        return self._ask(act)
+
+    def unlock_state(self, ecu: str) -> Outcome:
+        """See `Stage`."""
+
+        def act() -> Outcome:
+            state = self._bench.tester().unlock_state(ecu)
+            left = "" if state.minutes_left is None else f", {state.minutes_left} min left"
+            facts: Facts = {"locked": state.locked, "minutes-left": state.minutes_left or 0}
+            text = f"{ecu} is {'locked' if state.locked else 'open' + left}"
+            return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=facts)
+
+        return self._ask(act)
+
+    def request(self, ecu: str, payload: bytes) -> Outcome:
+        """See `Stage`."""
+
+        def act() -> Outcome:
+            return answered(self._bench.tester().core.link.request(ecu, payload))
+
+        return self._ask(act)
+
+    def functional(self, payload: bytes) -> Outcome:
+        """See `Stage`."""
+
+        def act() -> Outcome:
+            answers = self._bench.tester().core.link.send_functional(payload)
+            positive = tuple(unit for unit, answer in answers if answer[0] != NEGATIVE_RESPONSE)
+            if not answers:
+                return Outcome(kind=OutcomeKind.SILENCE, text="no unit answered")
+            if not positive:
+                return replace(answered(answers[0][1]), facts={"answers": ()})
+            text = f"answered by {', '.join(positive)}"
+            return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts={"answers": positive})
+
+        return self._ask(act)
+
+    def security_access(self, ecu: str, level: int, *, key: bytes | None) -> Outcome:
+        """See `Stage`."""
+
+        def act() -> Outcome:
+            tester = self._bench.tester()
+            if key is None:
+                tester.security_access(ecu, level)
+                return Outcome(kind=OutcomeKind.POSITIVE, text=f"level {level:02X} of {ecu} is open")
+            client = tester.ecu(ecu)
+            client.request_seed(level)
+            client.send_key(level + 1, key)
+            return Outcome(kind=OutcomeKind.POSITIVE, text="the key was taken")
+
+        return self._ask(act)
+
+    def write_coding(self, ecu: str, data: bytes) -> Outcome:
+        """See `Stage`."""
+
+        def act() -> Outcome:
+            self._bench.tester().write_coding(ecu, data)
+            return Outcome(kind=OutcomeKind.POSITIVE, text=f"{ecu} took the coding")
+
+        return self._ask(act)
+
+    def keep_session(self, *, on: bool) -> Outcome:
+        """See `Stage`."""
+        self._bench.tester().core.link.keep_alive(on=on)
+        return DONE
+
+    def export_request(self, ecu: str) -> Outcome:
+        """See `Stage`."""
+
+        def act() -> Outcome:
+            text = self._exported[ecu] = self._bench.tester().core.export_request(ecu)
+            return Outcome(kind=OutcomeKind.POSITIVE, text=f"request of {ecu} exported", facts={"text": text})
+
+        return self._ask(act)
+
+    def import_token(self, ecu: str, text: str | None) -> Outcome:
+        """See `Stage`."""
+        core = self._bench.tester().core
+        try:
+            if text is None:
+                text = core.sign_request(self._exported.get(ecu, ""))
+            return self._opened(core.import_token(ecu, text))
+        except PortalError as error:
+            return portal_refused(error, result=UnlockResult.NO_TOKEN_RECEIVED)
+        except UnlockFailed as failed:
+            return unlock_failed(failed)
+        except ConfigError as error:
+            return Outcome(
+                kind=OutcomeKind.FAILED,
+                text=f"not a token: {error}",
+                result=int(UnlockResult.WRITING_TOKEN_FAILED),
+                facts={"reason": f"not a token: {error}"},
+            )
+
+    # ---- vehicle, wire, back end, time
+
+    def change_vehicle(self, change: VehicleChange) -> Outcome:
+        """See `Stage`."""
+        self._bench.car.change(change)
+        self._bench.trace.note(self.now_ns(), "vehicle", repr(change).encode())
+        return DONE
+
+    def reset_ecu(self, ecu: str) -> Outcome:
+        """See `Stage`."""
+        self._bench.car.reset(ecu)
+        return DONE
+
+    def set_ecu_clock(self, ecu: str, *, offset_s: int, is_set: bool) -> Outcome:
+        """See `Stage`."""
+        clock = self._bench.car.unit(ecu).clock
+        clock.offset_s, clock.is_set = offset_s, is_set
+        return DONE
+
+    def add_fault(self, rule: FaultRule) -> Outcome:
+        """See `Stage`."""
+        car, now_ns = self._bench.car, self.now_ns()
+        if rule.bus is not None and rule.bus not in car.buses:
+            raise LocalMisuse(f"there is no bus {rule.bus!r}; there are: {', '.join(car.buses)}")
+        until_ns = rule.until_ns if rule.until_ns >= FOREVER_NS else now_ns + rule.until_ns
+        car.faults.add(replace(rule, from_ns=now_ns + rule.from_ns, until_ns=until_ns))
+        car.inject_faults(on=True)
+        return DONE
+
+    def clear_faults(self) -> Outcome:
+        """See `Stage`."""
+        self._bench.car.faults.clear()
+        self._bench.car.inject_faults(on=False)
+        return DONE
+
+    def tamper(self, kind: TamperKind) -> Outcome:
+        """See `Stage`."""
+        self._bench.portal.tamper(kind)
+        return DONE
+
+    def outage(self, kind: OutageKind, *, duration_ns: int) -> Outcome:
+        """See `Stage`."""
+        self._bench.portal.outage(kind, duration_ns)
+        return DONE
+
+    def revoke_company(self, person: str) -> Outcome:
+        """See `Stage`."""
+        self._bench.backend.revoke_company(self._person(person).email)
+        return DONE
+
+    def revoke_unlock(self) -> Outcome:
+        """See `Stage`."""
+        if self._last_audit_id is None:
+            raise LocalMisuse("no unlock was issued on this stage that could be revoked")
+        self._bench.backend.revoke_unlock(self._last_audit_id)
+        self._bench.publish_keys()
+        return DONE
+
+    def entitle(self, person: str, *, role: str) -> Outcome:
+        """See `Stage`."""
+        self._bench.backend.entitle(self._person(person).email, self._bench.car.spec.make, role_of(role))
+        return DONE
+
+    def wait(self, duration_ns: int) -> Outcome:
+        """See `Stage`."""
+        self._bench.world.run_for(duration_ns)
+        return DONE
+
+    def bus_of(self, ecu: str) -> str:
+        """See `Stage`."""
+        if ecu == OBD:
+            return OBD
+        return self._bench.car.unit(ecu).ports[0].bus.name
+
+    def violations(self) -> Sequence[str]:
+        """See `Stage`."""
+        return self._bench.violations()
+
+
+def answered(payload: bytes) -> Outcome:
+    """Return the outcome of a UDS answer."""
+    if not payload:
+        return Outcome(kind=OutcomeKind.SILENCE, text="no answer, as asked for")
+    if payload[0] == NEGATIVE_RESPONSE and len(payload) == 3:
+        nrc = payload[2]
+        return Outcome(kind=OutcomeKind.NEGATIVE, text=f"refused with {nrc_name(nrc)}", payload=payload, nrc=nrc)
+    return Outcome(kind=OutcomeKind.POSITIVE, text=f"answered {payload[:16].hex(' ').upper()}", payload=payload)
+
+
+def portal_refused(error: PortalError, *, result: int | None = None) -> Outcome:
+    """Return the outcome of a portal's refusal."""
+    return Outcome(
+        kind=OutcomeKind.PORTAL_ERROR,
+        text=f"portal: {error.sentence}",
+        portal_code=error.code.value,
+        result=result,
+        facts={"message": error.sentence},
+    )
+
+
+def unlock_failed(failed: UnlockFailed) -> Outcome:
+    """Return the outcome of an unlock that did not come about: who refused, and the field's result code."""
+    cause, result = failed.report.cause, int(failed.result)
+    facts: Facts = {"reason": failed.report.text}
+    if isinstance(cause, PortalError):
+        return replace(portal_refused(cause, result=result), facts=facts)
+    if isinstance(cause, NegativeResponseException):
+        nrc = cause.response.code or 0
+        return Outcome(kind=OutcomeKind.NEGATIVE, text=failed.report.text, nrc=nrc, result=result, facts=facts)
+    return Outcome(kind=OutcomeKind.FAILED, text=failed.report.text, result=result, facts=facts)
+
+
+def _status_facts(status: ProfileStatus) -> Facts:
+    return {
+        "personal-profile": status.personal_profile,
+        "identity": status.identity.value,
+        "attempts-left": status.attempts_left,
+        "company": status.company.value,
+        "enrolled": status.enrolled,
+        "message": " ".join(status.messages),
+    }

@@ -1,0 +1,109 @@
+"""The tester on the bench: `vci_driver.tester.Tester` with a person in front of it, who knows their password and their phone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.person import Person
+from vci_driver.outcome import LockState, UnlockReport
+from vci_driver.tester import Identification, Tester, UnitReport
+from vci_driver.uds_connection import EcuClient
+from wire.errors import LocalMisuse
+from wire.portal_api import LoginStep
+from wire.token import ALL_SCOPES, Role, Scope
+
+if TYPE_CHECKING:
+    from bench.bench import Bench
+
+
+def role_of(word: str) -> Role:
+    """Return a role by its word (`after-sales`). Raises `LocalMisuse`."""
+    try:
+        return Role[word.upper().replace("-", "_")]
+    except KeyError:
+        words = ", ".join(role.name.lower().replace("_", "-") for role in Role)
+        raise LocalMisuse(f"unknown role {word!r}; there are: {words}") from None
+
+
+def scope_of(words: Sequence[str] | None) -> Scope:
+    """Return scopes by their words (`coding`, `output-tests`); None means all."""
+    if words is None:
+        return ALL_SCOPES
+    scope = Scope(0)
+    for word in words:
+        try:
+            scope |= Scope[word.upper().replace("-", "_")]
+        except KeyError:
+            raise LocalMisuse(f"unknown scope {word!r}") from None
+    return scope
+
+
+class BenchTester:
+    """What a test or scenario does with the tester. Everything that `core` offers is there too."""
+
+    def __init__(self, bench: Bench, core: Tester) -> None:
+        self.core = core
+        self.accepted_code: dict[str, str] = {}
+        self._bench = bench
+
+    @property
+    def link(self) -> object:
+        """The diagnostic link."""
+        return self.core.link
+
+    def login(self, person: str = "technician", *, code: str | None = None, password: str | None = None) -> None:
+        """Log a person in, enrolling the phone at the first login. `code`: None for what the phone shows. Raises `PortalError`."""
+        who = self._bench.person(person)
+        used = ""
+
+        def second_factor(step: LoginStep) -> str:
+            nonlocal used
+            if step.otpauth_uri is not None:
+                who.enrol(step.otpauth_uri)
+            used = code if code is not None else self._shown_code(who)
+            return used
+
+        self.core.login(who.email, password or who.password, second_factor, lambda: who.authenticator)
+        self.accepted_code[person] = used
+
+    def _shown_code(self, who: Person) -> str:
+        if who.authenticator is None:
+            raise LocalMisuse(f"{who.name!r} has no authenticator to read a code from")
+        return who.authenticator.fresh_code(self._bench.world)
+
+    def logout(self) -> None:
+        """Log out."""
+        self.core.logout()
+
+    def identify(self) -> Identification:
+        """Read the VIN and the installed units."""
+        return self.core.identify()
+
+    def scan(self) -> list[UnitReport]:
+        """Global system scan."""
+        return self.core.scan()
+
+    def ecu(self, name: str) -> EcuClient:
+        """Return udsoncan's client for a unit."""
+        return self.core.ecu(name)
+
+    def unlock(self, name: str, *, role: str = "after-sales", scope: Sequence[str] | None = None) -> UnlockReport:
+        """Open the lock that holds `name`. Raises `UnlockFailed`."""
+        return self.core.unlock(name, role=role_of(role), scope=scope_of(scope))
+
+    def relock(self, name: str) -> None:
+        """End the grant on command."""
+        self.core.relock(name)
+
+    def unlock_state(self, name: str) -> LockState:
+        """Return whether the lock of `name` is open."""
+        return self.core.unlock_state(name)
+
+    def write_coding(self, name: str, data: bytes) -> None:
+        """F199, F198, then the coding."""
+        self.core.write_coding(name, data)
+
+    def security_access(self, name: str, level: int) -> None:
+        """Seed and key."""
+        self.core.security_access(name, level)

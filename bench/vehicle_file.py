@@ -1,0 +1,115 @@
+"""Reads vehicle files: which units stand on which bus, behind which gateway. Errors name file, line and key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from ecu_sim.profile import EcuProfile
+from ecu_sim.profile_file import load_profile
+from sgw_sim.profile import GatewayProfile, load_gateway
+from wire.errors import ConfigError
+from wire.strict_yaml import Node, load
+from wire.token import VIN_LEN
+
+FOLDER = Path(__file__).parent / "vehicles"
+OBD = "obd"
+VIN_DID = 0xF190
+T = TypeVar("T")
+KEYS = ("title", "make", "vin", "odometer_km", "gateway", "functional_ids", "buses", "ecus", "tester")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedEcu:
+    """A unit, its profile, and the bus it stands on."""
+
+    name: str
+    profile: EcuProfile
+    bus: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleSpec:
+    """One vehicle as its file says. The first bus is the tester's."""
+
+    name: str
+    title: str
+    make: str
+    vin: str
+    odometer_km: int
+    gateway: GatewayProfile
+    gateway_ecu: EcuProfile
+    functional_ids: tuple[int, ...]
+    buses: tuple[str, ...]
+    ecus: tuple[PlacedEcu, ...]
+    padding: int | None
+    installed_units_did: int | None
+
+
+def vehicle_names() -> list[str]:
+    """Return the names of the shipped vehicles."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+@lru_cache(maxsize=64)
+def load_vehicle(name: str) -> VehicleSpec:
+    """Return a shipped vehicle by name, or one from a file by path. Raises `ConfigError`."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise ConfigError(f"no vehicle {name!r}; there are: {', '.join(vehicle_names())} (or give a file)")
+    node = load(path)
+    node.mapping(KEYS)
+    buses = tuple(item.text() for item in node.require("buses").items())
+    if not buses or buses[0] != OBD or len(set(buses)) != len(buses):
+        raise node.require("buses").error(f"the first bus is the tester's and is called {OBD!r}; each stands once")
+    vin = node.require("vin").text()
+    if len(vin) != VIN_LEN or not vin.isalnum() or not vin.isascii():
+        raise node.require("vin").error(f"a VIN has {VIN_LEN} letters and digits, {vin!r} has {len(vin)} characters")
+    gateway, tester = node.require("gateway"), node.get("tester")
+    gateway.mapping(("profile", "ecu"))
+    odometer = node.get("odometer_km")
+    return VehicleSpec(
+        name=path.stem,
+        title=node.require("title").text(),
+        make=node.require("make").choice(("vag", "mercedes")),
+        vin=vin,
+        odometer_km=odometer.integer(0, 2_000_000) if odometer else 0,
+        gateway=_loaded(gateway.require("profile"), load_gateway),
+        gateway_ecu=_with_vin(_loaded(gateway.require("ecu"), load_profile), vin),
+        functional_ids=tuple(item.integer(0, 0x9FFF_FFFF) for item in node.require("functional_ids").items()),
+        buses=buses,
+        ecus=tuple(_placed(entry, key, buses, vin) for key, entry in node.require("ecus").mapping().items()),
+        padding=_optional(tester, "padding", 0xFF),
+        installed_units_did=_optional(tester, "installed_units_did", 0xFFFF),
+    )
+
+
+def _loaded(node: Node, loader: Callable[[str], T]) -> T:
+    try:
+        return loader(node.text())
+    except ConfigError as error:
+        if error.line is not None:
+            raise
+        raise node.error(error.problem) from None
+
+
+def _placed(node: Node, name: str, buses: tuple[str, ...], vin: str) -> PlacedEcu:
+    node.mapping(("profile", "bus"))
+    profile = _with_vin(_loaded(node.require("profile"), load_profile), vin)
+    return PlacedEcu(name=name, profile=profile, bus=node.require("bus").choice(buses[1:]))
+
+
+def _with_vin(profile: EcuProfile, vin: str) -> EcuProfile:
+    """Return the profile with the vehicle's VIN in it: a unit knows in which car it stands."""
+    did = profile.dids.get(VIN_DID)
+    if did is None:
+        return profile
+    return replace(profile, dids={**profile.dids, VIN_DID: replace(did, value=vin.encode("ascii"))})
+
+
+def _optional(node: Node | None, key: str, high: int) -> int | None:
+    entry = None if node is None else node.get(key)
+    return None if entry is None else entry.integer(0, high)
