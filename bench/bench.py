@@ -74,6 +74,7 @@ class Bench:
         self.people: dict[str, Person] = {}
         self._car: Car | None = None
         self._tester: BenchTester | None = None
+        self._stage: BenchStage | None = None
         self._strategy: Strategy | None = None
         if vehicle is not None:
             self.vehicle(vehicle)
@@ -132,7 +133,9 @@ class Bench:
     @property
     def stage(self) -> BenchStage:
         """The bench as a scenario sees it."""
-        return BenchStage(self)
+        if self._stage is None:
+            self._stage = BenchStage(self)
+        return self._stage
 
     @property
     def strategy(self) -> Strategy:

@@ -217,7 +217,7 @@ class Gateway:
                     self._request(route, event.payload, now_ns)
             elif type(event) is Received:
                 if channel is self._own:
-                    self.server.receive(event.payload, False, now_ns)
+                    self.server.receive(event.payload, functional=False, now_ns=now_ns)
                     self._send_own(now_ns)
                 elif channel.functional:
                     self._functional(channel, event.payload, now_ns)
@@ -265,10 +265,10 @@ class Gateway:
         decision = ALLOWED if tester_present else self._judge(payload, now_ns)
         if not tester_present:
             self._note(now_ns, "all", payload, decision)
-        self.server.receive(payload, True, now_ns)
-        self._send_own(now_ns)
         if decision.verdict is not Verdict.ALLOW:
             return
+        self.server.receive(payload, functional=True, now_ns=now_ns)
+        self._send_own(now_ns)
         for inner in self._fan_out[channel]:
             self.stack.send(inner, payload, now_ns)
         if not tester_present:
