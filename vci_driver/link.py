@@ -273,6 +273,9 @@ class DiagnosticLink:
         """
         if self._functional is None:
             raise LocalMisuse(f"the car map of {self.car.make!r} has no functional identifier")
+        room = 7 if self._isotp.tx_dl == 8 else self._isotp.tx_dl - 2
+        if not 1 <= len(payload) <= room:
+            raise LocalMisuse(f"a functional request has 1 to {room} bytes, one frame; this one has {len(payload)}")
         if self.fault is not None:
             raise self.fault
         if not self._virtual:
