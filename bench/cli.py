@@ -94,7 +94,8 @@ def demo(
     """Watch the whole chain, from sign-up to re-lock, for both makes."""
     from bench.demo import tell  # noqa: PLC0415
 
-    tell(seed)
+    if tell(seed):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scenarios.expectation import FACTS, KEYS, KINDS, Expectation
+from scenarios.expectation import KEYS, KINDS, Expectation
 from scenarios.kinds import suggestion
 from scenarios.stage import OutcomeKind
 from scenarios.verbs import VERBS, Verb
@@ -91,7 +91,7 @@ def _verb(node: Node, name: str) -> Verb:
 
 def _build(node: Node, verb: Verb, value: Node | None, expect: Expectation, note: str) -> Step:
     args = _arguments(node, verb, value)
-    shown = " ".join(_show(args[param.name]) for param in verb.params if args[param.name] != param.default)
+    shown = " ".join(_given(value))
     return Step(
         verb=verb.name, args=args, expect=expect, line=node.line, note=note, label=f"{verb.name} {shown}".strip()
     )
@@ -136,12 +136,10 @@ def _expectation(node: Node) -> Expectation:
     return Expectation(kind=kinds[0] if kinds else OutcomeKind.POSITIVE, values=values)
 
 
-def _show(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.hex(" ").upper()
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value)
-
-
-__all__ = ["FACTS", "Scenario", "Step", "load_scenario"]
+def _given(value: Node | None) -> list[str]:
+    """Return the arguments as the file writes them, for the report."""
+    if value is None or value.value is None:
+        return []
+    if isinstance(value.value, dict):
+        return [f"{name}={node.plain()}" if name != "ecu" else str(node.plain()) for name, node in value.value.items()]
+    return [str(value.plain())]
