@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ecu_sim.ladder import LADDER, SERVICES, Request
-from ecu_sim.profile import EcuProfile
+from ecu_sim.profile import FREE, EcuProfile
 from ecu_sim.refusal import Refusal
 from ecu_sim.state import NonVolatile, Volatile
 from ecu_sim.unlock.gate import AccessGate, GateEvent
@@ -74,6 +74,7 @@ class UdsServer:
         self._pending_sent = False
         self._s3_deadline_ns: int | None = None
         self._after_answer: Callable[[int], None] | None = None
+        self._passed: set[tuple[int, bool]] = set()
 
     # ---- in
 
@@ -106,11 +107,17 @@ class UdsServer:
             self._serve(request, now_ns)
 
     def _refused_by_ladder(self, request: Request) -> int:
+        """Climb the ladder. What passed and depends on service, sub-function and session alone is remembered."""
+        key = (request.sid << 16 | request.sub_function << 8 | self.state.session, len(request.payload) > 1)
+        if key in self._passed:
+            return 0
         for name, check in LADDER:
             nrc = check(self, request)
             if nrc:
                 self.note(request.now_ns, "refused", f"{request.payload[:4].hex(' ')}: {name}: {nrc_name(nrc)}")
                 return nrc
+        if self.profile.services[request.sid].access == FREE:
+            self._passed.add(key)
         return 0
 
     def _receive_while_working(self, payload: bytes, functional: bool, now_ns: int) -> None:  # noqa: FBT001

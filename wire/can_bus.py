@@ -136,11 +136,11 @@ class CanBus:
         """Return how long `frame` occupies this bus, interframe space included."""
         if self.stuffing == "exact":
             return _exact_time_ns(frame, self.bitrate, self.data_bitrate)
-        key = (len(frame.data), frame.can_id >= EXTENDED, frame.fd, frame.brs)
-        time_ns = self._times.get(key)
+        shape = (len(frame.data), frame.can_id >= EXTENDED, frame.fd, frame.brs)
+        time_ns = self._times.get(shape)
         if time_ns is None:
             worst = self.stuffing == "worst"
-            time_ns = self._times[key] = _closed_time_ns(key, self.bitrate, self.data_bitrate, worst=worst)
+            time_ns = self._times[shape] = _closed_time_ns(shape, self.bitrate, self.data_bitrate, worst=worst)
         return time_ns
 
     # ---- ports call these
@@ -191,7 +191,7 @@ class CanBus:
             self.world.call_at(self.world.now_ns, self._arbitrate)
 
     def _arbitrate(self) -> None:
-        """Let the lowest identifier go. On an idle bus it is an event of its own, so that all senders of one instant take part."""
+        """Let the lowest identifier go. On an idle bus an event of its own, so that all senders of one instant take part."""
         self._arbitrating = False
         if self._queue and len(self._ports) > 1:  # alone on a bus nobody acknowledges: the frame stays pending (N_As)
             self._current = current = heapq.heappop(self._queue)
@@ -213,7 +213,10 @@ class CanBus:
         else:
             self._acknowledge(frame, port)
             self._deliver(frame, port)
-            self._arbitrate()
+            if self._queue:
+                self._arbitrate()
+            else:
+                self._arbitrating = False
 
     def _acknowledge(self, frame: Frame, port: BusPort) -> None:
         self.frames_sent += 1
@@ -267,9 +270,9 @@ class CanBus:
         self.world.call_at(self.world.now_ns + error_ns, self._arbitrate)
 
 
-def _closed_time_ns(key: tuple[int, bool, bool, bool], bitrate: int, data_bitrate: int, *, worst: bool) -> int:
+def _closed_time_ns(shape: tuple[int, bool, bool, bool], bitrate: int, data_bitrate: int, *, worst: bool) -> int:
     """Return a frame's time from its length alone, without stuff bits or with as many as can be."""
-    size, extended, fd, brs = key
+    size, extended, fd, brs = shape
     if not fd:
         stuffable = (54 if extended else 34) + 8 * size
         bits = stuffable + 13 + ((stuffable - 1) // 4 if worst else 0)

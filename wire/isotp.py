@@ -260,6 +260,11 @@ class Channel:
         """Whether a segmented message is on its way in."""
         return self._rx is not None
 
+    @property
+    def has_deadline(self) -> bool:
+        """Whether either direction waits for something."""
+        return self._tx_deadline_ns is not None or self._rx_deadline_ns is not None
+
     def next_deadline(self) -> int | None:
         """Return the earlier of the two directions' deadlines."""
         tx, rx = self._tx_deadline_ns, self._rx_deadline_ns
@@ -341,7 +346,8 @@ class Channel:
     def _consecutive(self, now_ns: int) -> None:
         """Send the next consecutive frame, or wait for the source to bring its bytes."""
         options, position, tx = self._options, self._tx_pos, self._tx
-        assert tx is not None and self.tx_id is not None
+        assert tx is not None
+        assert self.tx_id is not None
         end = min(position + options.tx_dl - 1, self._tx_len)
         if end > len(tx):
             self._tx_state = _DRY

@@ -83,7 +83,8 @@ class IsoTpStack:
         channel = self._ports[port].by_id.get(frame.can_id)
         if channel is not None:
             channel.receive(frame, now_ns)
-            self._track(channel)
+            if channel.active or channel.has_deadline:
+                self._track(channel)
 
     def frame_sent(self, port: int, now_ns: int) -> None:
         """Learn that the frame in flight on `port` went out; hand over the next."""
@@ -110,6 +111,8 @@ class IsoTpStack:
 
     def next_deadline(self) -> int | None:
         """Return the earliest deadline of all channels that have one."""
+        if not self._active:
+            return None
         earliest: int | None = None
         for channel in self._active:
             deadline_ns = channel.next_deadline()
@@ -178,10 +181,10 @@ class IsoTpStack:
 
     def _track(self, channel: Channel) -> None:
         """Keep the set of channels that have a deadline."""
-        if channel.next_deadline() is None:
-            if channel.active:
-                channel.active = False
-                self._active.pop(channel, None)
-        elif not channel.active:
-            channel.active = True
-            self._active[channel] = None
+        if channel.has_deadline:
+            if not channel.active:
+                channel.active = True
+                self._active[channel] = None
+        elif channel.active:
+            channel.active = False
+            self._active.pop(channel, None)

@@ -121,7 +121,7 @@ class Witness:
         """See a frame whose table entry is already known: the fast way for taps."""
         unit, talk, is_request = entry
         if is_request:
-            message = talk.tx.take(data)
+            message = data[1 : 1 + data[0]] if data and 0 < data[0] < len(data) <= 8 else talk.tx.take(data)
             if message is not None:
                 self.requests_seen += 1
                 if message[0] in self._watched:
@@ -131,9 +131,9 @@ class Witness:
                         self._behind(now_ns, unit, _normal(message))
                 else:
                     talk.request = b""
-        else:
+        elif talk.request:
             message = talk.rx.take(data)
-            if message is not None and talk.request and message[0] == talk.request[0] + 0x40:
+            if message is not None and message[0] == talk.request[0] + 0x40:
                 request, talk.request = talk.request, b""
                 if bus == self.car.obd_bus:
                     self._answered(now_ns, unit, _normal(request), message, talk.at_ns)
