@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from bench.person import Person
 from bench.portal_port import DirectPortal
@@ -173,7 +174,7 @@ class Bench:
         if found and self._check_on_close:
             raise WitnessViolation("\n".join(found))
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

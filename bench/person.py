@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vci_driver.authenticator import Authenticator
-
 from wire.clock import WallClock
 from wire.portal_api import (
     AcceptInvitation,

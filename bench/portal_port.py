@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from portal_sim.portal import Portal
-
 from bench.tampering import Tamperer
+from portal_sim.portal import Portal
 from scenarios.stage import OutageKind, TamperKind
 from wire.clock import NS_PER_MS, NS_PER_S
 from wire.errors import LocalMisuse

@@ -53,7 +53,7 @@ class BenchTester:
         return self.core.link
 
     def login(self, person: str = "technician", *, code: str | None = None, password: str | None = None) -> None:
-        """Log a person in, enrolling the phone at the first login. `code`: None for what the phone shows. Raises `PortalError`."""
+        """Log a person in, enrolling the phone at the first login. `code` None: as the phone shows it. Raises `PortalError`."""
         who = self._bench.person(person)
         used = ""
 

@@ -25,7 +25,6 @@ from wire.errors import LocalMisuse
 from wire.faults import FaultInjector
 from wire.frame import Frame
 from wire.isotp import IsoTpOptions
-
 from wire.trace import Trace
 from wire.world import World
 

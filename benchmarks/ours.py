@@ -118,8 +118,6 @@ def chains(vehicle: str, holder: str) -> Rate:
     return rate(chain)
 
 
-
-
 def expiry(*, traffic: bool) -> float:
     """Return the seconds that 90 minutes take: bus silent, or with tester present all the time."""
 
@@ -144,4 +142,4 @@ def expiry(*, traffic: bool) -> float:
         return run
 
     runs = [once() for _ in range(3)]
-    return seconds(lambda: runs.pop()())
+    return seconds(runs.pop())

@@ -94,7 +94,7 @@ def with_its_threads(answer_len: int) -> Rate:
 
 
 def through_udsoncan(answer_len: int) -> Rate:
-    """udsoncan's client over the threaded stack: what a user of these libraries runs."""
+    """Udsoncan's client over the threaded stack: what a user of these libraries runs."""
     answer = bytes((0x62, 0xF1, 0x90)) + bytes(answer_len - 3)
     with _threaded_server(f"udsoncan-{answer_len}", answer) as tester:
         config = {**udsoncan.configs.default_client_config, "data_identifiers": {0xF190: _Raw(answer_len - 3)}}

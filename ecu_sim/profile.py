@@ -30,7 +30,8 @@ FREE = Access()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Did:
     """One data identifier. `source`: a measured value of `vehicle_state.SOURCES` instead of `value`. `read` or `write` None:
-    not offered. `requires_written`: identifiers that must have been written in the same session before."""
+    not offered. `requires_written`: identifiers that must have been written in the same session before.
+    """
 
     did: int
     name: str = ""

@@ -27,12 +27,30 @@ FOLDER = Path(__file__).parent / "profiles"
 MAX_EXTENDS = 5
 """A base of a base is fine; a longer chain is a loop."""
 
-_ECU_KEYS = (
-    "extends title address request_id response_id functional_ids padding sessions services dids routines dtcs security "
-    "security_access timing gate locked_nrc busy max_dids max_answer_bytes"
-).split()
+_ECU_KEYS = [
+    "extends",
+    "title",
+    "address",
+    "request_id",
+    "response_id",
+    "functional_ids",
+    "padding",
+    "sessions",
+    "services",
+    "dids",
+    "routines",
+    "dtcs",
+    "security",
+    "security_access",
+    "timing",
+    "gate",
+    "locked_nrc",
+    "busy",
+    "max_dids",
+    "max_answer_bytes",
+]
 _ACCESS_KEYS = ("sessions", "security", "scope", "conditions")
-_GATES: Mapping[str, type[SfdOptions] | type[CertificateOptions]] = {
+_GATES: Mapping[str, type[SfdOptions | CertificateOptions]] = {
     "sfd": SfdOptions,
     "certificate": CertificateOptions,
 }

@@ -5,7 +5,7 @@ Built from bytes of an `Entropy`, so that a virtual bench repeats to the byte.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -34,9 +34,9 @@ class BackendKeys:
     backend_ca: x509.Certificate
 
 
-def utc(utc_s: int) -> datetime.datetime:
+def utc(utc_s: int) -> dt.datetime:
     """Return an aware UTC time."""
-    return datetime.datetime.fromtimestamp(utc_s, datetime.UTC)
+    return dt.datetime.fromtimestamp(utc_s, dt.UTC)
 
 
 def p256_key(entropy: Entropy) -> ec.EllipticCurvePrivateKey:

@@ -104,7 +104,7 @@ class _Route:
 class Gateway:
     """One gateway as a `wire.endpoint.Core`. `released(scope, now_ns)` asks its own gate; `arming` is the bonnet's filter."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a gateway is wired to, by name
         self,
         name: str,
         profile: GatewayProfile,

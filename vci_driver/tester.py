@@ -214,9 +214,10 @@ class Tester:
         """Open the lock that holds `name` closed. Raises `UnlockFailed` with the field's result code and the cause."""
         holder = self.car.holder_of(name)
         scheme = self._scheme(holder.scheme)
+        if scheme is None:
+            misuse = LocalMisuse(f"{name!r} has no lock")
+            raise UnlockFailed(UnlockReport(ecu=name, result=UnlockResult.SERVICE_NOT_FOUND, cause=misuse))
         try:
-            if scheme is None:
-                raise StepFailed(UnlockResult.SERVICE_NOT_FOUND, LocalMisuse(f"{name!r} has no lock"))
             vin = self._known_vin()
             client = self._prepared(holder.name)
             self.on_progress(Progress(text=f"fetching the unlock request of {holder.name}"))

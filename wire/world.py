@@ -158,7 +158,7 @@ class World:
                     self.now_ns = end_ns
                     return done()
                 callback()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the world stops and says so
             self._stop(callback, error)
         finally:
             self.clock.wait_until(self.now_ns)
@@ -183,7 +183,7 @@ class World:
                 else:
                     continue
                 callback()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the world stops and says so
             self._stop(callback, error)
         return True
 

@@ -1,4 +1,7 @@
-"""RoutineControl 0x31. Order: length 0x13, identifier 0x31, access 0x33/0x34, sub-function 0x12, exact length 0x13, sequence 0x24."""
+"""RoutineControl 0x31.
+
+Order: length 0x13, identifier 0x31, access 0x33 or 0x34, sub-function 0x12, exact length 0x13, sequence 0x24.
+"""
 
 from __future__ import annotations
 

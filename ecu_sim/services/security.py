@@ -39,9 +39,10 @@ def _serve(server: UdsServer, request: Request) -> bytes:
 
 def _require_grant(server: UdsServer, now_ns: int) -> None:
     gate = server.gate
-    if server.profile.security_access == "after_grant" and gate is not None:
-        if not gate.allows(Scope.SECURITY_ACCESS, now_ns):
-            raise Refusal(gate.refusal_nrc, "security access needs a grant")
+    if server.profile.security_access != "after_grant" or gate is None:
+        return
+    if not gate.allows(Scope.SECURITY_ACCESS, now_ns):
+        raise Refusal(gate.refusal_nrc, "security access needs a grant")
 
 
 def _request_seed(server: UdsServer, request: Request, level: SecurityLevel) -> bytes:

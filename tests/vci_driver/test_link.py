@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fake_ecu import CAR, MS, FakeEcu, Table, silent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.vci_driver.fake_ecu import CAR, MS, FakeEcu, Table, silent
 from vci_driver.car_map import UnknownEcu
 from vci_driver.drivers.virtual import VirtualChannel
 from vci_driver.link import DiagnosticLink, LinkOptions

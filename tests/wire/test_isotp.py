@@ -1,11 +1,11 @@
 """ISO-TP: every payload arrives or somebody says why; odd frames never raise."""
 
-import sys
-from pathlib import Path
+import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from isotp_pair import pair
 
 from wire import isotp
 from wire.errors import LocalMisuse
@@ -14,9 +14,6 @@ from wire.frame import Frame
 from wire.isotp import IsoTpOptions
 from wire.isotp_pdu import decode_stmin, encode_stmin
 from wire.isotp_stack import FirstFrame, IsoTpStack, Received, Segment, Sent
-
-sys.path.insert(0, str(Path(__file__).parent))
-from isotp_pair import pair
 
 S = 10**9
 options = st.builds(
@@ -79,12 +76,12 @@ def test_separation_time_codes_are_a_pair_and_reserved_ones_mean_127_ms() -> Non
 
 
 def test_the_sender_keeps_the_separation_time_from_frame_to_frame() -> None:
-    world, bus, one, two = pair(two=IsoTpOptions(stmin=5))
+    world, bus, one, _ = pair(two=IsoTpOptions(stmin=5))
     times = []
     bus.tap(lambda now_ns, _bus, frame, _sender: times.append(now_ns) if frame.data[0] >> 4 == 2 else None)
     one.send(bytes(40))
     world.run_for(S)
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     assert all(gap >= 5_000_000 for gap in gaps)
     assert max(gaps) < 5_500_000
 

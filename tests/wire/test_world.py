@@ -52,7 +52,7 @@ def test_a_failing_callback_stops_the_world_for_good_and_names_node_time_and_see
             raise ValueError("boom")
 
     world.call_at(7, Node().fail)
-    with pytest.raises(WorldStopped, match="brakes.*seed 42") as stopped:
+    with pytest.raises(WorldStopped, match=r"brakes.*seed 42") as stopped:
         world.run_for(10)
     assert stopped.value.now_ns == 7
     assert isinstance(stopped.value.__cause__, ValueError)
