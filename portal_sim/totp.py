@@ -34,8 +34,10 @@ def matching_step(secret: bytes, code: str, utc_s: int, *, steps_back: int) -> i
     """
     now = step_of(utc_s)
     found: int | None = None
-    for step in range(now - steps_back, now + 1):
-        if hmac.compare_digest(hotp(secret, step), code) and step >= 0:
+    if not code.isascii():  # `compare_digest` takes no other text
+        return None
+    for step in range(max(0, now - steps_back), now + 1):
+        if hmac.compare_digest(hotp(secret, step), code):
             found = step
     return found
 
