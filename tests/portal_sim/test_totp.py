@@ -19,7 +19,7 @@ RFC_6238 = [
     (2000000000, "69279037", "90698825", "38618901"),
     (20000000000, "65353130", "77737706", "47863826"),
 ]
-RFC_4226 = "755224 287082 359152 969429 338314 254676 287922 162583 399871 520489".split()
+RFC_4226 = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"]
 
 
 @pytest.mark.judge
@@ -56,7 +56,7 @@ def test_a_code_counts_in_its_step_and_in_the_one_after_it(
 
 
 @pytest.mark.parametrize(
-    "code", ["", "12345", "1234567", "abcdef", "６１２３４５", "٣٤٥٦٧٨", "\0" * 6, "\ud800", "1" * 10_000]
+    "code", ["", "12345", "1234567", "abcdef", "\uff16" * 6, "\u0664" * 6, "\0" * 6, "\ud800", "1" * 10_000]
 )
 def test_text_that_is_no_code_matches_no_step(code: str) -> None:
     assert matching_step(SECRETS["SHA1"], code, 59, steps_back=1) is None
