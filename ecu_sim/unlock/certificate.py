@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import SignatureAlgorithmOID
 
@@ -258,7 +258,10 @@ class CertificateGate:
     def _type(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
         """A leaf for P-256 and ecdsa-with-SHA256, which is no CA itself."""
         leaf = presented.leaf
-        key = leaf.public_key()
+        try:
+            key = leaf.public_key()
+        except UnsupportedAlgorithm:
+            return False
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             return False
         return leaf.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256 and not _is_ca(leaf)
@@ -372,7 +375,7 @@ def _is_ca(certificate: x509.Certificate) -> bool:
 def _issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
