@@ -15,6 +15,8 @@ from wire.uds import SUB_FUNCTION_SERVICES, Service
 
 SECURED_HEADER_LEN = 8
 """0x84, administrative parameter 2, calculation 1, signature length 2, counter 2: the inner request follows."""
+ENCRYPTED = 0x10
+"""Bit 4 of the administrative parameter: nobody on the way can read the inner request."""
 MAX_NESTING = 2
 """A wrapped request inside a wrapped request is blocked: nothing needs it."""
 
@@ -70,6 +72,8 @@ def _judge(policy: Policy, payload: bytes, released: Callable[[Scope], bool], de
     if verdict is None:
         return _blocked(policy, f"{normal[:4].hex(' ').upper()} is not on the list")
     if payload[0] == Service.SecuredDataTransmission:
+        if len(payload) > SECURED_HEADER_LEN and payload[2] & ENCRYPTED:
+            return _blocked(policy, "encrypted: its inner service cannot be judged")
         inner = _judge(policy, payload[SECURED_HEADER_LEN:], released, depth + 1)
         return verdict if inner.verdict is Verdict.ALLOW else inner
     return verdict

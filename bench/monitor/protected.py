@@ -24,6 +24,19 @@ WATCHED: Mapping[str, frozenset[int]] = {
 }
 
 
+SECURED, SECURED_HEADER_LEN, ENCRYPTED = 0x84, 8, 0x10
+"""SecuredDataTransmission: service, administrative parameter 2 (bit 4: encrypted), calculation 1, signature length 2, counter 2;
+then the inner request."""
+WITH_SUB_FUNCTION = frozenset({0x10, 0x11, 0x19, 0x27, 0x28, 0x29, 0x31, 0x3E, 0x85})
+
+
+def normal(request: bytes) -> bytes:
+    """Return the request without the suppress bit of its sub-function."""
+    if len(request) > 1 and request[1] & 0x80 and request[0] in WITH_SUB_FUNCTION:
+        return bytes((request[0], request[1] & 0x7F)) + request[2:]
+    return request
+
+
 def vag_unit_protected(request: bytes) -> bool:
     """Return whether an SFD unit must not answer this positively without a grant."""
     if request[0] not in VAG_UNIT_PROTECTED:
@@ -33,6 +46,10 @@ def vag_unit_protected(request: bytes) -> bool:
 
 def blocked_behind(make: str, request: bytes) -> bool:
     """Return whether a locked gateway of this make must not let this through."""
-    if make == "vag" and request.startswith(VAG_FREE_ROUTINES):
-        return False
+    if make == "vag":
+        if request.startswith(VAG_FREE_ROUTINES):
+            return False
+        if request[0] == SECURED and len(request) > SECURED_HEADER_LEN and not request[2] & ENCRYPTED:
+            inner = normal(request[SECURED_HEADER_LEN:])  # this make judges it by its inner service
+            return inner[0] == SECURED or blocked_behind(make, inner)
     return request[0] in BEHIND_GATEWAY_BLOCKED

@@ -128,7 +128,7 @@ class Witness:
                     talk.request = message
                     talk.at_ns = now_ns
                     if bus != self.car.obd_bus and unit.name != self.car.gateway:
-                        self._behind(now_ns, unit, _normal(message))
+                        self._behind(now_ns, unit, protected.normal(message))
                 else:
                     talk.request = b""
         elif talk.request:
@@ -136,7 +136,7 @@ class Witness:
             if message is not None and message[0] == talk.request[0] + 0x40:
                 request, talk.request = talk.request, b""
                 if bus == self.car.obd_bus:
-                    self._answered(now_ns, unit, _normal(request), message, talk.at_ns)
+                    self._answered(now_ns, unit, protected.normal(request), message, talk.at_ns)
 
     def audit(self, record: AuditRecord) -> None:
         """Learn of an audit record."""
@@ -297,10 +297,3 @@ class Witness:
             "what is inside SecuredDataTransmission",
         )
         return (*always, *self.blind)
-
-
-def _normal(request: bytes) -> bytes:
-    """Return the request without the suppress bit of its sub-function."""
-    if len(request) > 1 and request[0] in (0x10, 0x11, 0x27, 0x28, 0x29, 0x31, 0x85):
-        return bytes((request[0], request[1] & 0x7F)) + request[2:]
-    return request
