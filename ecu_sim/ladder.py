@@ -47,7 +47,8 @@ def _sub_function_supported(server: UdsServer, request: Request) -> int:
     known = SERVICES[request.sid].sub_functions
     if known is None:
         return 0
-    offered = server.profile.services[request.sid].sub_functions or known(server)
+    chosen = server.profile.services[request.sid].sub_functions
+    offered = known(server) & chosen if chosen else known(server)
     return 0 if request.sub_function in offered else Nrc.subFunctionNotSupported
 
 

@@ -260,6 +260,7 @@ class UdsServer:
         self.note(now_ns, "state", f"reset: {why}")
         self.state = Volatile()
         self._working = None
+        self._pending_sent = False
         self._after_answer = None
         self._s3_deadline_ns = None
         self._down_until_ns = now_ns + self.profile.timing.reset_ns
@@ -291,5 +292,6 @@ class UdsServer:
 
     def _leave_for_default(self, now_ns: int, event: GateEvent) -> None:
         self._working = None
+        self._pending_sent = False
         self._s3_deadline_ns = None
         self.enter_session(Session.defaultSession, now_ns, event)
