@@ -18,8 +18,10 @@ from scenarios.kinds import (
     choice,
     integer,
     list_of,
+    one_of,
 )
 from scenarios.stage import Outcome, OutcomeKind
+from vci_driver.outcome import UnlockResult
 from wire.portal_api import CheckState, CompanyState
 from wire.uds import nrc_name
 
@@ -49,7 +51,7 @@ CONTAINED = frozenset({"message", "reason"})
 KEYS: Mapping[str, Kind] = {
     "nrc": NRC,
     "portal": PORTAL_CODE,
-    "result": integer(-6, 1),
+    "result": one_of(*(int(result) for result in UnlockResult)),
     "answer": ANSWER,
     "within": DURATION,
     **FACTS,

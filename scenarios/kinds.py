@@ -70,6 +70,18 @@ def integer(low: int, high: int) -> Kind:
     return Kind(name=f"{low} to {high}", read=read, schema={"type": "integer", "minimum": low, "maximum": high})
 
 
+def one_of(*numbers: int) -> Kind:
+    """Return the kind of one whole number out of a few."""
+    names = ", ".join(map(str, numbers))
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value not in numbers:
+            raise ValueError(f"expected one of {names}, got {value!r}")
+        return value
+
+    return Kind(name=names, read=read, schema={"type": "integer", "enum": list(numbers)})
+
+
 def choice(*words: str) -> Kind:
     """Return the kind of one word out of a list."""
 

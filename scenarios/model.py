@@ -11,6 +11,7 @@ from scenarios.expectation import KEYS, KINDS, Expectation
 from scenarios.kinds import suggestion
 from scenarios.stage import OutcomeKind
 from scenarios.verbs import VERBS, Verb
+from vci_driver.outcome import UnlockResult
 from wire.strict_yaml import Node, load
 
 KEYS_OF_FILE = ("title", "about", "vehicle", "tags", "steps")
@@ -122,18 +123,26 @@ def _expectation(node: Node) -> Expectation:
         return Expectation(kind=OutcomeKind(node.choice(KINDS)))
     entries = node.mapping([*KINDS, *KEYS])
     values = {key: entry.read(KEYS[key].read) for key, entry in entries.items() if key in KEYS}
-    kinds = [OutcomeKind(word) for word in KINDS if word in entries and entries[word].boolean()]
+    for word in KINDS:
+        if word in entries and not entries[word].boolean():
+            raise entries[word].error(f"says what is not expected; say what is: {', '.join([*KINDS, *KEYS])}")
+    kinds = [OutcomeKind(word) for word in KINDS if word in entries]
     if "nrc" in values:
         kinds.append(OutcomeKind.NEGATIVE)
     if "portal" in values:
         kinds.append(OutcomeKind.PORTAL_ERROR)
-    if values.get("result", 1) != 1 and not kinds:
+    if values.get("result", UnlockResult.OK) != UnlockResult.OK and not kinds:
         kinds.append(OutcomeKind.FAILED)
     if len(kinds) > 1:
         raise node.error(f"contradicts itself: an outcome cannot be {' and '.join(kinds)}")
     if not entries:
         raise node.error(f"expects nothing; keys: {', '.join([*KINDS, *KEYS])}")
-    return Expectation(kind=kinds[0] if kinds else OutcomeKind.POSITIVE, values=values)
+    kind = kinds[0] if kinds else OutcomeKind.POSITIVE
+    if "result" in values and (values["result"] == UnlockResult.OK) is not (kind is OutcomeKind.POSITIVE):
+        raise entries["result"].error(f"contradicts itself: result {values['result']} is never {kind}")
+    if "answer" in values and kind not in (OutcomeKind.POSITIVE, OutcomeKind.NEGATIVE):
+        raise entries["answer"].error(f"contradicts itself: {kind} has no answer bytes")
+    return Expectation(kind=kind, values=values)
 
 
 def _given(value: Node | None) -> list[str]:

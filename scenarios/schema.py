@@ -59,7 +59,7 @@ def _arguments(verb: Verb) -> dict[str, Any]:
 
 
 def _expectation() -> dict[str, Any]:
-    properties: dict[str, Any] = {name: {"type": "boolean"} for name in KINDS}
+    properties: dict[str, Any] = {name: {"const": True} for name in KINDS}
     properties |= {name: dict(kind.schema) for name, kind in KEYS.items()}
     full = {"type": "object", "additionalProperties": False, "minProperties": 1, "properties": properties}
     return {"anyOf": [{"enum": list(KINDS)}, full]}

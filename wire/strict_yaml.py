@@ -6,6 +6,8 @@ Safe loading only: no tags, no anchors across types, no duplicate keys. Errors a
 from __future__ import annotations
 
 import difflib
+import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -142,22 +144,58 @@ def load(path: Path) -> Node:
 def loads(text: str, path: str = "<text>") -> Node:
     """Read a text; `path` is for the errors."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ConfigError(f"not YAML: {error.problem}", path=path, line=mark.line + 1 if mark else None) from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"not YAML: {error}", path=path) from None
+        problem = str(error.problem) if isinstance(error, _Refused) else f"not YAML: {error.problem}"
+        raise ConfigError(problem, path=path, line=mark.line + 1 if mark else None) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: of escapes such as "\\U00110000"
+        raise ConfigError(f"not YAML: {' '.join(str(error).split())}", path=path) from None
     if root is None:
         raise ConfigError("is empty", path=path)
-    return _node(root, path, "", depth=0)
+    return _node(root, path, "", depth=0, count=itertools.count(1))
 
 
 MAX_DEPTH = 20
+MAX_NODES = 100_000
+"""Values in one file, counting what aliases repeat: a short file of aliases can stand for more than memory holds."""
 
 
-def _node(node: yaml.Node, path: str, key: str, depth: int) -> Node:
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class _Refused(yaml.MarkedYAMLError):
+    """YAML that is sound but has no place in these files."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes plain values only: tags (which could name Python objects), control characters (which would steer the terminal
+    that shows them) and depth are refused before anything is built.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose one node; see the class."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise _Refused(problem=f"tags have no place here: {tag}", problem_mark=event.start_mark)
+        if _UNPRINTABLE.search(getattr(event, "value", "")):
+            raise _Refused(problem="control characters have no place here", problem_mark=event.start_mark)
+        if self.depth > MAX_DEPTH:
+            raise _Refused(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=event.start_mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+def _node(node: yaml.Node, path: str, key: str, depth: int, count: Iterator[int]) -> Node:
     line = node.start_mark.line + 1
+    if next(count) > MAX_NODES:
+        raise ConfigError(f"holds more than {MAX_NODES} values", path=path, line=line, key=key)
     if depth > MAX_DEPTH:
         raise ConfigError(
             f"nested deeper than {MAX_DEPTH} levels (or an alias of itself)", path=path, line=line, key=key
@@ -171,17 +209,18 @@ def _node(node: yaml.Node, path: str, key: str, depth: int) -> Node:
             full = f"{key}.{name}" if key else name
             if name in entries:
                 raise ConfigError("this key stands here twice", path=path, line=key_node.start_mark.line + 1, key=full)
-            child = _node(value_node, path, full, depth + 1)
+            child = _node(value_node, path, full, depth + 1, count)
             child.line = key_node.start_mark.line + 1
             entries[name] = child
         return Node(entries, path, line, key)
     if isinstance(node, yaml.SequenceNode):
-        return Node([_node(n, path, f"{key}[{i}]", depth + 1) for i, n in enumerate(node.value)], path, line, key)
+        items = [_node(item, path, f"{key}[{i}]", depth + 1, count) for i, item in enumerate(node.value)]
+        return Node(items, path, line, key)
     try:
         value = yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError):
         raise ConfigError(
-            f"not a plain value: {node.value!r} with tag {node.tag}", path=path, line=line, key=key
+            f"not a plain value: {node.value!r:.80} ({node.tag.rpartition(':')[2]})", path=path, line=line, key=key
         ) from None
     return Node(value, path, line, key)
 
