@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from scenarios.kinds import suggestion
@@ -13,7 +14,8 @@ LIBRARY = Path(__file__).parent
 
 
 def find(targets: Sequence[str]) -> list[Scenario]:
-    """Return the scenarios that `targets` name: library names, tags (`@sfd`), files, folders; the whole library if none.
+    """Return the scenarios that `targets` name: library names or patterns (`mb-*`), tags (`@sfd`), files, folders; the whole
+    library if none.
 
     Raises `ConfigError` for what does not exist, with a suggestion.
     """
@@ -37,14 +39,20 @@ def _find_one(target: str) -> list[Scenario]:
     if in_library.parent == LIBRARY and in_library.is_file():
         return [load_scenario(in_library, in_library=True)]
     path = Path(target)
-    if path.is_dir():
+    if target and path.is_dir():
         scenarios = _load_all(path)
         if not scenarios:
             raise ConfigError("no scenario file (*.yaml) in this folder", path=target)
         return scenarios
     if path.is_file():
         return [load_scenario(path)]
-    names = [file.stem for file in sorted(LIBRARY.glob("*.yaml"))]
+    files = sorted(LIBRARY.glob("*.yaml"))
+    names = [file.stem for file in files]
+    if any(mark in target for mark in "*?["):
+        fitting = [load_scenario(file, in_library=True) for file in files if fnmatchcase(file.stem, target)]
+        if not fitting:
+            raise ConfigError(f"no scenario fits the pattern {target!r}" + suggestion(target, names))
+        return fitting
     raise ConfigError(f"no scenario, file or folder {target!r}" + suggestion(target, names))
 
 
