@@ -258,10 +258,10 @@ class Car:
         if change.kilometres_driven is not None:
             state.odometer_km += change.kilometres_driven
             self.witness.odometer(state.odometer_km)
+        if (change.crash and not state.crash) or (change.body_controller_lost and not state.body_controller_lost):
+            self.witness.alarm()
         state.body_controller_lost = _given(change.body_controller_lost, state.body_controller_lost)
         state.crash = _given(change.crash, state.crash)
-        if change.crash or change.body_controller_lost:
-            self.witness.alarm()
         self.gateway.observe(self._observation())
         self._change_power(change, now_ns)
 
@@ -298,7 +298,8 @@ class Car:
         return Observation(
             bonnet_open=state.bonnet_open,
             odometer_km=state.odometer_km,
-            alarm=state.crash or state.body_controller_lost,
+            body_controller_lost=state.body_controller_lost,
+            crash=state.crash,
         )
 
     def inject_faults(self, *, on: bool) -> None:

@@ -52,7 +52,8 @@ class Observation:
 
     bonnet_open: bool
     odometer_km: int
-    alarm: bool
+    body_controller_lost: bool = False
+    crash: bool = False
 
 
 class FilterArming:
@@ -71,7 +72,7 @@ class FilterArming:
         return self.state is S.ARMED
 
     def observe(self, now: Observation) -> None:
-        """Take the vehicle's values; edges of bonnet and alarm count, not levels."""
+        """Take the vehicle's values; edges of bonnet and of each alarm count, not levels."""
         last, self._last = self._last, now
         if now.odometer_km > ARMS_ABOVE_KM:
             self._apply(E.DRIVEN_IN)
@@ -82,7 +83,7 @@ class FilterArming:
         elif last.bonnet_open and not now.bonnet_open:
             self._closed_at_km = now.odometer_km
             self._apply(E.CLOSED)
-        if now.alarm and not last.alarm:
+        if (now.crash and not last.crash) or (now.body_controller_lost and not last.body_controller_lost):
             self._apply(E.ALARM)
 
     def _apply(self, event: ArmingEvent) -> None:
