@@ -36,7 +36,7 @@ class BusPort:
     that reached bus-off, or was switched off, sends and hears nothing until `restart`.
     """
 
-    __slots__ = ("_bus", "_ids", "errors", "name", "off", "on_bus_off", "on_sent", "queued")
+    __slots__ = ("_bus", "_ids", "errors", "name", "off", "on_bus_off", "on_sent", "queued", "send")
 
     def __init__(self, bus: CanBus, name: str) -> None:
         self._bus = bus
@@ -47,15 +47,13 @@ class BusPort:
         self.errors = 0
         self.off = False
         self.queued = 0
+        self.send: Callable[[Frame], None] = partial(bus._enqueue, self)  # noqa: SLF001 - port and bus are one mechanism
+        """Queue a frame for arbitration. It waits for the bus like any other; `on_sent` confirms it."""
 
     @property
     def bus(self) -> CanBus:
         """The bus this port stands on."""
         return self._bus
-
-    def send(self, frame: Frame) -> None:
-        """Queue a frame for arbitration. It waits for the bus like any other; `on_sent` confirms it."""
-        self._bus._enqueue(self, frame)  # noqa: SLF001 - port and bus are one mechanism
 
     def listen(self, can_ids: Iterable[int] | None, listener: Listener) -> None:
         """Receive frames with these identifiers (None: all) that others send."""
@@ -111,6 +109,9 @@ class CanBus:
         self._arbitrating = False
         self._current: tuple[int, int, Frame, BusPort] | None = None
         self._times: dict[tuple[int, bool, bool, bool], int] = {}
+        self._plain_times = (
+            None if stuffing == "exact" else [self._closed_time_ns((size, False, False, False)) for size in range(9)]
+        )
 
     def attach(self, name: str) -> BusPort:
         """Put a new controller on the bus."""
@@ -134,14 +135,20 @@ class CanBus:
 
     def frame_time_ns(self, frame: Frame) -> int:
         """Return how long `frame` occupies this bus, interframe space included."""
-        if self.stuffing == "exact":
+        plain_times = self._plain_times
+        if plain_times is None:
             return _exact_time_ns(frame, self.bitrate, self.data_bitrate)
-        shape = (len(frame.data), frame.can_id >= EXTENDED, frame.fd, frame.brs)
+        extended = frame.can_id >= EXTENDED
+        if not extended and not frame.fd:
+            return plain_times[len(frame.data)]
+        shape = (len(frame.data), extended, frame.fd, frame.brs)
         time_ns = self._times.get(shape)
         if time_ns is None:
-            worst = self.stuffing == "worst"
-            time_ns = self._times[shape] = _closed_time_ns(shape, self.bitrate, self.data_bitrate, worst=worst)
+            time_ns = self._times[shape] = self._closed_time_ns(shape)
         return time_ns
+
+    def _closed_time_ns(self, shape: tuple[int, bool, bool, bool]) -> int:
+        return _closed_time_ns(shape, self.bitrate, self.data_bitrate, worst=self.stuffing == "worst")
 
     # ---- ports call these
 
@@ -201,6 +208,7 @@ class CanBus:
             world.call_at(world.now_ns + time_ns, self._complete)
 
     def _complete(self) -> None:
+        """The frame in flight is over: acknowledged, confirmed to its sender, delivered; or destroyed by a fault."""
         current = self._current
         assert current is not None
         _, _, frame, port = current
@@ -208,17 +216,13 @@ class CanBus:
         self._arbitrating = True  # who sends in answer takes part in the arbitration below
         if port.off:
             self._arbitrate()
-        elif self.faults is not None:
-            self._complete_with_faults(frame, port, self.faults)
-        else:
-            self._acknowledge(frame, port)
-            self._deliver(frame, port)
-            if self._queue:
-                self._arbitrate()
-            else:
-                self._arbitrating = False
-
-    def _acknowledge(self, frame: Frame, port: BusPort) -> None:
+            return
+        verdict = None
+        if self.faults is not None:
+            verdict = self.faults.judge(self.world.now_ns, self.name, frame)
+            if verdict.error:
+                self._error_frame(frame, port)
+                return
         self.frames_sent += 1
         port.queued -= 1
         if port.errors:
@@ -228,8 +232,20 @@ class CanBus:
             tap(now_ns, self, frame, port.name)
         if port.on_sent is not None:
             port.on_sent(frame)
+        if verdict is None:
+            self._deliver(frame, port)
+        else:
+            for delay_ns, received in verdict.deliveries:
+                if delay_ns:
+                    self.world.call_at(now_ns + delay_ns, partial(self._deliver, received, port))
+                else:
+                    self._deliver(received, port)
+        if self._queue:
+            self._arbitrate()
+        else:
+            self._arbitrating = False
 
-    def _deliver(self, frame: Frame, sender: BusPort | None) -> None:
+    def _deliver(self, frame: Frame, sender: BusPort) -> None:
         entries = self._table.get(frame.can_id)
         if entries:
             for port, listener in entries:  # lists are replaced, never changed: a listener may listen to more
@@ -239,20 +255,6 @@ class CanBus:
             for port, listener in self._listen_all:
                 if port is not sender and not port.off:
                     listener(frame)
-
-    def _complete_with_faults(self, frame: Frame, port: BusPort, faults: FaultInjector) -> None:
-        world = self.world
-        verdict = faults.judge(world.now_ns, self.name, frame)
-        if verdict.error:
-            self._error_frame(frame, port)
-            return
-        self._acknowledge(frame, port)
-        for delay_ns, received in verdict.deliveries:
-            if delay_ns:
-                world.call_at(world.now_ns + delay_ns, partial(self._deliver, received, port))
-            else:
-                self._deliver(received, port)
-        self._arbitrate()
 
     def _error_frame(self, frame: Frame, port: BusPort) -> None:
         """Somebody destroyed the frame: the sender's error counter rises, it tries again, or leaves the bus."""

@@ -52,11 +52,12 @@ class Carrier(Protocol):
 class Endpoint:
     """Puts a core on carriers: hands it frames, confirmations and wake-ups, and its frames to the bus.
 
-    After calling a core's own methods from outside (to send a request, say), call `flush`. `on_activity` runs after each
-    input, when the core's events may be collected and answered; what it makes the core send is handed over after it.
+    After calling a core's own methods from outside (to send a request, say), call `flush()`: it hands over what the core
+    wants to send and re-arms its wake-up. `on_activity` runs after each input, when the core's events may be collected and
+    answered; what it makes the core send is handed over after it. Callbacks are closures: they run for every frame.
     """
 
-    __slots__ = ("_core", "_next_deadline", "_outputs", "_ports", "_timer", "name", "on_activity", "world")
+    __slots__ = ("_core", "_on_activity", "_timer", "flush", "name", "world")
 
     def __init__(
         self,
@@ -67,51 +68,51 @@ class Endpoint:
     ) -> None:
         self.world = world
         self.name = core.name
-        self.on_activity = on_activity
         self._core = core
-        self._outputs = core.outputs
-        self._next_deadline = core.next_deadline
+        self._on_activity = on_activity
         self._timer = world.timer(core.name, self._on_timer)
-        self._ports = [carrier for carrier, _ in ports]
+        self.flush = self._flush_callback([carrier for carrier, _ in ports])
         for number, (carrier, can_ids) in enumerate(ports):
             carrier.on_sent = self._sent_callback(number)
             carrier.listen(can_ids, self._receive_callback(number))
 
-    def flush(self) -> None:
-        """Hand over what the core wants to send and re-arm its wake-up."""
-        outputs = self._outputs
-        while outputs:
-            port, frame = outputs.popleft()
-            self._ports[port].send(frame)
-        deadline_ns = self._next_deadline()
-        timer = self._timer
-        if deadline_ns != timer.deadline_ns:
-            timer.set(deadline_ns)
+    def _flush_callback(self, carriers: Sequence[Carrier]) -> Callable[[], None]:
+        outputs, next_deadline, timer = self._core.outputs, self._core.next_deadline, self._timer
 
-    def _on_timer(self, now_ns: int) -> None:
-        self._core.handle_timer(now_ns)
-        if self.on_activity is not None:
-            self.on_activity()
-        self.flush()
+        def flush() -> None:
+            while outputs:
+                port, frame = outputs.popleft()
+                carriers[port].send(frame)
+            deadline_ns = next_deadline()
+            if deadline_ns != timer.deadline_ns:
+                timer.set(deadline_ns)
+
+        return flush
 
     def _receive_callback(self, port: int) -> Callable[[Frame], None]:
-        world, receive, flush = self.world, self._core.receive, self.flush
+        world, receive, on_activity, flush = self.world, self._core.receive, self._on_activity, self.flush
 
         def on_frame(frame: Frame) -> None:
             receive(port, frame, world.now_ns)
-            if self.on_activity is not None:
-                self.on_activity()
+            if on_activity is not None:
+                on_activity()
             flush()
 
         return on_frame
 
     def _sent_callback(self, port: int) -> Callable[[Frame], None]:
-        world, frame_sent, flush = self.world, self._core.frame_sent, self.flush
+        world, frame_sent, on_activity, flush = self.world, self._core.frame_sent, self._on_activity, self.flush
 
         def on_sent(_: Frame) -> None:
             frame_sent(port, world.now_ns)
-            if self.on_activity is not None:
-                self.on_activity()
+            if on_activity is not None:
+                on_activity()
             flush()
 
         return on_sent
+
+    def _on_timer(self, now_ns: int) -> None:
+        self._core.handle_timer(now_ns)
+        if self._on_activity is not None:
+            self._on_activity()
+        self.flush()

@@ -104,6 +104,8 @@ class IsoTpOptions:
 
 
 CLASSIC = IsoTpOptions()
+HEADS = [bytes((byte,)) for byte in range(0x30)]
+"""The first byte of every short single frame and consecutive frame, made once."""
 
 
 class Received:
@@ -166,24 +168,30 @@ class Sink(Protocol):
 
     events: deque[Event]
 
-    def emit(self, channel: Channel, frame: Frame, *, control: bool) -> None:
+    def emit(self, channel: Channel, frame: Frame, control: bool) -> None:  # noqa: FBT001 - hot path, positional
         """Queue a frame; `control`: a flow control frame, which goes first."""
+
+    def watch(self, channel: Channel) -> None:
+        """Ask for this channel's deadlines from now on, until it has none."""
 
 
 class Channel:
     """One addressed pair. `tx_id` None: only receives (functional requests). `rx_id` None: only sends single frames.
 
-    `functional` channels take single frames alone. `tag` belongs to the owner.
+    `functional` channels take single frames alone. `tag` belongs to the owner. `tx_deadline_ns` and `rx_deadline_ns` say when
+    each direction wants `handle_timer`; `active`: the stack asks for them.
     """
 
     __slots__ = (
         "_block_left",
+        "_brs",
         "_fc_waits",
+        "_fd",
+        "_fill",
         "_options",
         "_queue",
         "_rx",
         "_rx_block",
-        "_rx_deadline_ns",
         "_rx_frame_len",
         "_rx_got",
         "_rx_len",
@@ -192,7 +200,6 @@ class Channel:
         "_sink",
         "_stmin_ns",
         "_tx",
-        "_tx_deadline_ns",
         "_tx_len",
         "_tx_pos",
         "_tx_sn",
@@ -202,9 +209,11 @@ class Channel:
         "functional",
         "number",
         "port",
+        "rx_deadline_ns",
         "rx_id",
         "stream",
         "tag",
+        "tx_deadline_ns",
         "tx_id",
     )
 
@@ -230,13 +239,17 @@ class Channel:
         self.tag: object = None
         self.active = False
         self._options = options
+        self._fd = options.tx_dl > 8
+        self._brs = self._fd and options.brs
+        fill = b"" if options.padding is None else bytes((options.padding,))
+        self._fill = [fill * (7 - size) for size in range(8)]
         self._queue: deque[bytes] = deque()
         self._tx: bytearray | bytes | None = None
         self._tx_len = 0
         self._tx_pos = 0
         self._tx_sn = 0
         self._tx_state = _IDLE
-        self._tx_deadline_ns: int | None = None
+        self.tx_deadline_ns: int | None = None
         self._block_left = 0
         self._stmin_ns = 0
         self._waits = 0
@@ -246,7 +259,7 @@ class Channel:
         self._rx_sn = 0
         self._rx_block = 0
         self._rx_frame_len = 0
-        self._rx_deadline_ns: int | None = None
+        self.rx_deadline_ns: int | None = None
         self._rx_wait_due = False
         self._fc_waits = 0
 
@@ -259,18 +272,6 @@ class Channel:
     def receiving(self) -> bool:
         """Whether a segmented message is on its way in."""
         return self._rx is not None
-
-    @property
-    def has_deadline(self) -> bool:
-        """Whether either direction waits for something."""
-        return self._tx_deadline_ns is not None or self._rx_deadline_ns is not None
-
-    def next_deadline(self) -> int | None:
-        """Return the earlier of the two directions' deadlines."""
-        tx, rx = self._tx_deadline_ns, self._rx_deadline_ns
-        if tx is None:
-            return rx
-        return tx if rx is None or tx < rx else rx
 
     # ---- sending
 
@@ -289,10 +290,9 @@ class Channel:
         options = self._options
         size = len(payload)
         if size <= 7:
-            padding = options.padding
-            data = bytes((size,)) + payload
-            if padding is not None and size < 7:
-                data += bytes((padding,)) * (7 - size)
+            data = HEADS[size] + payload
+            if size < 7:
+                data += self._fill[size]
         else:
             single = single_frame(payload, options.tx_dl, options.padding)
             if single is None:
@@ -300,9 +300,10 @@ class Channel:
                 return
             data = single
         self._tx_state = _SINGLE
-        self._tx_deadline_ns = now_ns + options.n_as_ns
-        fd = options.tx_dl > 8
-        self._sink.emit(self, Frame(tx_id, data, fd, fd and options.brs), control=False)
+        self.tx_deadline_ns = now_ns + options.n_as_ns
+        if not self.active:
+            self._sink.watch(self)
+        self._sink.emit(self, Frame(tx_id, data, self._fd, self._brs), False)  # noqa: FBT003
 
     def begin_send(self, total: int, head: bytes, now_ns: int) -> None:
         """Begin a segmented message of `total` bytes of which `head` is there; `feed` brings the rest.
@@ -315,17 +316,16 @@ class Channel:
         room = first_frame_room(total, options.tx_dl)
         if not room < total <= LENGTH_MAX or len(head) < room:
             raise LocalMisuse(f"a first frame of {total} bytes takes {room} of them, {len(head)} are there")
-        self._tx = bytearray(head) if len(head) < total else bytes(head)
+        self._tx = bytearray(head) if len(head) < total else head
         self._tx_len = total
         self._tx_pos = room
         self._tx_sn = 1
         self._waits = 0
         self._tx_state = _FIRST
-        self._tx_deadline_ns = now_ns + options.n_as_ns
-        fd = options.tx_dl > 8
-        self._sink.emit(
-            self, Frame(self.tx_id, first_frame(total, bytes(head[:room])), fd, fd and options.brs), control=False
-        )
+        self.tx_deadline_ns = now_ns + options.n_as_ns
+        if not self.active:
+            self._sink.watch(self)
+        self._sink.emit(self, Frame(self.tx_id, first_frame(total, head[:room]), self._fd, self._brs), False)  # noqa: FBT003
 
     def feed(self, data: bytes, now_ns: int) -> None:
         """Bring more bytes of the message that `begin_send` began; a sender that ran dry goes on."""
@@ -345,54 +345,58 @@ class Channel:
 
     def _consecutive(self, now_ns: int) -> None:
         """Send the next consecutive frame, or wait for the source to bring its bytes."""
-        options, position, tx = self._options, self._tx_pos, self._tx
+        options, position, tx, total, tx_id = self._options, self._tx_pos, self._tx, self._tx_len, self.tx_id
         assert tx is not None
-        assert self.tx_id is not None
-        end = min(position + options.tx_dl - 1, self._tx_len)
+        assert tx_id is not None
+        end = position + options.tx_dl - 1
+        if end >= total:  # noqa: PLR1730 - hot path: a comparison costs less than min()
+            end = total
         if end > len(tx):
             self._tx_state = _DRY
-            self._tx_deadline_ns = None
+            self.tx_deadline_ns = None
             return
-        data = bytes((0x20 | self._tx_sn,)) + tx[position:end]
-        if end == self._tx_len and len(data) != options.tx_dl:
+        number = self._tx_sn
+        data = HEADS[0x20 + number] + tx[position:end]
+        if end == total and len(data) != options.tx_dl:
             data = padded(data, options.padding)
         self._tx_pos = end
-        self._tx_sn = (self._tx_sn + 1) & 0xF
+        self._tx_sn = (number + 1) & 0xF
         self._tx_state = _CONSECUTIVE
-        self._tx_deadline_ns = now_ns + options.n_as_ns
-        fd = options.tx_dl > 8
-        self._sink.emit(self, Frame(self.tx_id, bytes(data), fd, fd and options.brs), control=False)
+        self.tx_deadline_ns = now_ns + options.n_as_ns
+        if not self.active:
+            self._sink.watch(self)
+        self._sink.emit(self, Frame(tx_id, data, self._fd, self._brs), False)  # noqa: FBT003
 
     def data_sent(self, now_ns: int) -> None:
         """Learn that our data frame went out."""
         state = self._tx_state
-        if state is _SINGLE:
-            self._finish_send(now_ns)
-        elif state is _CONSECUTIVE:
+        if state is _CONSECUTIVE:
             if self._tx_pos >= self._tx_len:
                 self._finish_send(now_ns)
                 return
-            if self._block_left > 0:
+            if self._block_left:
                 self._block_left -= 1
                 if self._block_left == 0:
                     self._await_flow_control(now_ns)
                     return
             if self._stmin_ns:
                 self._tx_state = _PACED
-                self._tx_deadline_ns = now_ns + self._stmin_ns
+                self.tx_deadline_ns = now_ns + self._stmin_ns
             else:
                 self._consecutive(now_ns)
+        elif state is _SINGLE:
+            self._finish_send(now_ns)
         elif state is _FIRST:
             self._await_flow_control(now_ns)
 
     def _await_flow_control(self, now_ns: int) -> None:
         self._tx_state = _AWAITING
         self._waits = 0
-        self._tx_deadline_ns = now_ns + self._options.n_bs_ns
+        self.tx_deadline_ns = now_ns + self._options.n_bs_ns
 
     def _finish_send(self, now_ns: int) -> None:
         self._tx_state = _IDLE
-        self._tx_deadline_ns = None
+        self.tx_deadline_ns = None
         self._tx = None
         self._sink.events.append(Sent(self))
         if self._queue:
@@ -400,7 +404,7 @@ class Channel:
 
     def _fail_send(self, error: Exception) -> None:
         self._tx_state = _IDLE
-        self._tx_deadline_ns = None
+        self.tx_deadline_ns = None
         self._tx = None
         self._queue.clear()  # what waited behind a failed message belongs to the same conversation
         self._sink.events.append(Failed(self, error, sending=True))
@@ -423,7 +427,7 @@ class Channel:
                 )
             else:
                 self._tx_state = _AWAITING
-                self._tx_deadline_ns = now_ns + self._options.n_bs_ns
+                self.tx_deadline_ns = now_ns + self._options.n_bs_ns
         elif status == FlowStatus.OVERFLOW:
             self._fail_send(BufferOverflow(f"the receiver cannot take {self._tx_len} bytes"))
         else:
@@ -437,11 +441,11 @@ class Channel:
         if not data:
             return
         kind = data[0] >> 4
-        if kind == 0:
-            self._single_frame(data)
-        elif kind == 2:
+        if kind == 2:
             if self._rx is not None:
                 self._consecutive_frame(data, now_ns)
+        elif kind == 0:
+            self._single_frame(data)
         elif kind == 3:
             self._flow_control(data, now_ns)
         elif kind == 1 and not self.functional:
@@ -494,7 +498,9 @@ class Channel:
 
     def _go_on(self, now_ns: int) -> None:
         """Tell the sender to go on, after as many waits as the options want."""
-        self._rx_deadline_ns = now_ns + self._options.n_ar_ns
+        self.rx_deadline_ns = now_ns + self._options.n_ar_ns
+        if not self.active:
+            self._sink.watch(self)
         if self._fc_waits > 0:
             self._fc_waits -= 1
             self._rx_wait_due = True
@@ -505,65 +511,61 @@ class Channel:
             self._send_flow_control(FlowStatus.CONTINUE)
 
     def _consecutive_frame(self, data: bytes, now_ns: int) -> None:
-        rx = self._rx
+        rx, number = self._rx, self._rx_sn
         assert rx is not None
-        if data[0] & 0xF != self._rx_sn:
-            self._fail_receive(
-                WrongSequenceNumber(f"consecutive frame {data[0] & 0xF} came where {self._rx_sn} was due")
-            )
+        if data[0] & 0xF != number:
+            self._fail_receive(WrongSequenceNumber(f"consecutive frame {data[0] & 0xF} came where {number} was due"))
             return
         size = len(data)
         left = self._rx_len - self._rx_got
-        if size - 1 < left and size != self._rx_frame_len:
+        if size <= left and size != self._rx_frame_len:
             return  # all but the last have the first frame's length: ignore, N_Cr runs on
+        self._rx_sn = (number + 1) & 0xF
         chunk = data[1 : 1 + left]
-        self._rx_got = got = self._rx_got + len(chunk)
-        self._rx_sn = (self._rx_sn + 1) & 0xF
-        done = got >= self._rx_len
         if self.stream:
-            self._sink.events.append(Segment(self, chunk, last=done))
+            self._sink.events.append(Segment(self, chunk, last=size > left))
         else:
             rx += chunk
-        if done:
+        if size > left:
             self._rx = None
-            self._rx_deadline_ns = None
+            self.rx_deadline_ns = None
             if not self.stream:
                 self._sink.events.append(Received(self, bytes(rx)))
             return
-        if self._rx_block > 0:
+        self._rx_got += size - 1
+        if self._rx_block:
             self._rx_block -= 1
             if self._rx_block == 0:
                 self._fc_waits = self._options.wait_frames
                 self._go_on(now_ns)
                 return
-        self._rx_deadline_ns = now_ns + self._options.n_cr_ns
+        self.rx_deadline_ns = now_ns + self._options.n_cr_ns
 
     def _send_flow_control(self, status: FlowStatus) -> None:
         if self.tx_id is None:
             return
         options = self._options
         data = flow_control(status, options.block_size, options.stmin, options.padding)
-        fd = options.tx_dl > 8
-        self._sink.emit(self, Frame(self.tx_id, data, fd, fd and options.brs), control=True)
+        self._sink.emit(self, Frame(self.tx_id, data, self._fd, self._brs), True)  # noqa: FBT003
 
     def control_sent(self, now_ns: int) -> None:
         """Learn that our flow control went out: from here the sender's next frame is due (N_Cr)."""
         if self._rx is not None:
             options = self._options
-            self._rx_deadline_ns = now_ns + (options.wait_interval_ns if self._rx_wait_due else options.n_cr_ns)
+            self.rx_deadline_ns = now_ns + (options.wait_interval_ns if self._rx_wait_due else options.n_cr_ns)
 
     def _fail_receive(self, error: Exception) -> None:
         self._rx = None
-        self._rx_deadline_ns = None
+        self.rx_deadline_ns = None
         self._sink.events.append(Failed(self, error, sending=False))
 
     # ---- time
 
     def handle_timer(self, now_ns: int) -> None:
         """Do what is due: the next paced frame, or the end of a transfer that waited too long."""
-        tx_deadline_ns = self._tx_deadline_ns
+        tx_deadline_ns = self.tx_deadline_ns
         if tx_deadline_ns is not None and tx_deadline_ns <= now_ns:
-            self._tx_deadline_ns = None
+            self.tx_deadline_ns = None
             match self._tx_state:
                 case "paced":
                     self._consecutive(now_ns)
@@ -573,9 +575,9 @@ class Channel:
                     )
                 case _:
                     self._fail_send(TransmitTimeout(f"not sent within {self._options.n_as_ns // 1_000_000} ms (N_As)"))
-        rx_deadline_ns = self._rx_deadline_ns
+        rx_deadline_ns = self.rx_deadline_ns
         if rx_deadline_ns is not None and rx_deadline_ns <= now_ns:
-            self._rx_deadline_ns = None
+            self.rx_deadline_ns = None
             if self._rx_wait_due:
                 self._go_on(now_ns)
             else:
@@ -586,7 +588,7 @@ class Channel:
         """Forget everything in silence: the device lost its supply."""
         self._tx_state = _IDLE
         self._tx = self._rx = None
-        self._tx_deadline_ns = self._rx_deadline_ns = None
+        self.tx_deadline_ns = self.rx_deadline_ns = None
         self._queue.clear()
 
 

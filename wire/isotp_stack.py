@@ -48,7 +48,7 @@ class IsoTpStack:
         self.events: deque[Event] = deque()
         self._ports = [_Port() for _ in range(ports)]
         self._channels: list[Channel] = []
-        self._active: dict[Channel, None] = {}
+        self._active: list[Channel] = []
 
     def add(
         self,
@@ -83,8 +83,6 @@ class IsoTpStack:
         channel = self._ports[port].by_id.get(frame.can_id)
         if channel is not None:
             channel.receive(frame, now_ns)
-            if channel.active or channel.has_deadline:
-                self._track(channel)
 
     def frame_sent(self, port: int, now_ns: int) -> None:
         """Learn that the frame in flight on `port` went out; hand over the next."""
@@ -99,25 +97,33 @@ class IsoTpStack:
             channel.data_sent(now_ns)
         if side.in_flight is None and (side.control or side.data):
             self._hand_over(port, side)
-        self._track(channel)
 
     def handle_timer(self, now_ns: int) -> None:
         """Let every channel do what is due."""
         for channel in tuple(self._active):
-            deadline_ns = channel.next_deadline()
-            if deadline_ns is not None and deadline_ns <= now_ns:
-                channel.handle_timer(now_ns)
-            self._track(channel)
+            channel.handle_timer(now_ns)
 
     def next_deadline(self) -> int | None:
-        """Return the earliest deadline of all channels that have one."""
-        if not self._active:
+        """Return the earliest deadline of all channels that have one; forget those that have none any more."""
+        active = self._active
+        if not active:
             return None
         earliest: int | None = None
-        for channel in self._active:
-            deadline_ns = channel.next_deadline()
-            if deadline_ns is not None and (earliest is None or deadline_ns < earliest):
-                earliest = deadline_ns
+        idle = False
+        for channel in active:
+            tx_ns, rx_ns = channel.tx_deadline_ns, channel.rx_deadline_ns
+            if tx_ns is None:
+                if rx_ns is None:
+                    channel.active = False
+                    idle = True
+                    continue
+                tx_ns = rx_ns
+            elif rx_ns is not None and rx_ns < tx_ns:
+                tx_ns = rx_ns
+            if earliest is None or tx_ns < earliest:
+                earliest = tx_ns
+        if idle:
+            active[:] = [channel for channel in active if channel.active]
         return earliest
 
     # ---- out
@@ -125,22 +131,18 @@ class IsoTpStack:
     def send(self, channel: Channel, payload: bytes, now_ns: int) -> None:
         """Send a message on `channel`; see `Channel.send`."""
         channel.send(payload, now_ns)
-        self._track(channel)
 
     def begin_send(self, channel: Channel, total: int, head: bytes, now_ns: int) -> None:
         """Begin a streamed message; see `Channel.begin_send`."""
         channel.begin_send(total, head, now_ns)
-        self._track(channel)
 
     def feed(self, channel: Channel, data: bytes, now_ns: int) -> None:
         """Bring more bytes of a streamed message; see `Channel.feed`."""
         channel.feed(data, now_ns)
-        self._track(channel)
 
     def abort(self, channel: Channel, now_ns: int) -> None:  # noqa: ARG002 - time is part of the contract
         """Give up the message being sent on `channel`."""
         channel.abort_send(Aborted("given up by its source"))
-        self._track(channel)
 
     def next_event(self) -> Event | None:
         """Return the oldest event, or None."""
@@ -150,6 +152,7 @@ class IsoTpStack:
         """Forget everything in silence: the device lost its supply. A frame in flight is the carrier's business."""
         for channel in self._channels:
             channel.drop()
+            channel.active = False
         for side in self._ports:
             side.control.clear()
             side.data.clear()
@@ -160,7 +163,7 @@ class IsoTpStack:
 
     # ---- channels call this
 
-    def emit(self, channel: Channel, frame: Frame, *, control: bool) -> None:
+    def emit(self, channel: Channel, frame: Frame, control: bool) -> None:  # noqa: FBT001 - hot path, positional
         """Queue a frame of a channel."""
         side = self._ports[channel.port]
         if side.in_flight is None:
@@ -179,12 +182,7 @@ class IsoTpStack:
         side.in_flight_control = control
         self.outputs.append((port, frame))
 
-    def _track(self, channel: Channel) -> None:
-        """Keep the set of channels that have a deadline."""
-        if channel.has_deadline:
-            if not channel.active:
-                channel.active = True
-                self._active[channel] = None
-        elif channel.active:
-            channel.active = False
-            self._active.pop(channel, None)
+    def watch(self, channel: Channel) -> None:
+        """Ask this channel for its deadlines until it has none."""
+        channel.active = True
+        self._active.append(channel)

@@ -29,7 +29,7 @@ class Trace:
         self.count = 0
         self._keep = keep
         self._hash = hashlib.sha256()
-        self._batch: list[FrameRecord] = []
+        self._batch: list[tuple[int, int, Frame]] = []
 
     def attach(self, bus: CanBus) -> None:
         """Record every frame of a bus."""
@@ -38,7 +38,7 @@ class Trace:
         batch = self._batch
 
         def tap(now_ns: int, _bus: CanBus, frame: Frame, _sender: str) -> None:
-            batch.append((now_ns, number, frame.can_id, frame.fd + 2 * frame.brs, frame.data))
+            batch.append((now_ns, number, frame))
             if len(batch) >= BATCH:
                 self._fold()
 
@@ -65,9 +65,10 @@ class Trace:
     def _fold(self) -> None:
         batch = self._batch
         if batch:
-            pack = _HEAD.pack
-            self._hash.update(b"".join([pack(t, bus, i, f, len(d)) + d for t, bus, i, f, d in batch]))
-            self.count += len(batch)
-            if self._keep:
-                self.frames += batch
+            records = [(when, bus, f.can_id, f.fd + 2 * f.brs, f.data) for when, bus, f in batch]
             batch.clear()
+            pack = _HEAD.pack
+            self._hash.update(b"".join([pack(*head, len(data)) + data for *head, data in records]))
+            self.count += len(records)
+            if self._keep:
+                self.frames += records

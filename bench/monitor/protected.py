@@ -10,6 +10,9 @@ from collections.abc import Mapping
 VAG_FREE_ROUTINES = (b"\x31\x01\xc0\x08", b"\x31\x01\xc0\x04", b"\x31\x01\xc0\x0a")
 """The unlock's own routines: request structure, token, lock."""
 
+VAG_STATUS = b"\x22\x01\x74"
+"""Reads whether a unit is open: the one reading that can tell a lie about a grant."""
+
 VAG_UNIT_PROTECTED = (0x2E, 0x2F, 0x31)
 """Services that write, actuate or parametrise in a control unit with SFD: open only under its own grant."""
 VAG_UNIT_FREE_WRITES = (b"\x2e\xf1\x98", b"\x2e\xf1\x99")

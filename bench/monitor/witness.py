@@ -124,7 +124,7 @@ class Witness:
             message = data[1 : 1 + data[0]] if data and 0 < data[0] < len(data) <= 8 else talk.tx.take(data)
             if message is not None:
                 self.requests_seen += 1
-                if message[0] in self._watched:
+                if message[0] in self._watched and (message[0] != 0x22 or message.startswith(protected.VAG_STATUS)):
                     talk.request = message
                     talk.at_ns = now_ns
                     if bus != self.car.obd_bus and unit.name != self.car.gateway:
