@@ -51,6 +51,27 @@ class Desk:
         """Return the company of a person, or None."""
         return None if account.company_id is None else self.store.company(account.company_id)
 
+    def require_no_wait(self, email: str, now_s: int) -> None:
+        """Raise `LOCKED_OUT` or `THROTTLED` where failures stand against an address, with an account or without."""
+        tries = self.store.tries(email)
+        if tries.locked_out:
+            raise PortalError(PortalErrorCode.LOCKED_OUT, "This account is locked after too many failures.")
+        if now_s < tries.blocked_until_s:
+            wait_s = tries.blocked_until_s - now_s
+            raise PortalError(
+                PortalErrorCode.THROTTLED, f"Too many failures. Try again in {wait_s} s.", retry_after_s=wait_s
+            )
+
+    def count_failure(self, email: str, now_s: int) -> None:
+        """Count a wrong password or code: the next try waits longer, and too many in a row lock the account."""
+        failures = self.store.count_failure(email)
+        tries = self.store.tries(email)
+        tries.blocked_until_s = now_s + min(self.options.throttle_s * failures, self.options.throttle_max_s)
+        tries.locked_out = failures >= self.options.max_failures
+        account = self.store.account(email)
+        if account is not None:  # what strangers type is no person's doing
+            self.audit("locked out" if tries.locked_out else "login failure", now_s, account)
+
     def audit(self, action: str, now_s: int, account: Account, subject: str = "") -> None:
         """Write an audit record about a person."""
         company = self.company_of(account)
@@ -73,7 +94,7 @@ class Desk:
 
 def hashed(code: str) -> str:
     """Return what is kept instead of a code or token: its SHA-256 (the codes have 192 random bits, so no salt)."""
-    return hashlib.sha256(code.encode()).hexdigest()
+    return hashlib.sha256(code.encode(errors="surrogatepass")).hexdigest()
 
 
 def masked(email: str) -> str:

@@ -38,6 +38,7 @@ class Login:
         """Sign in at the pages: by password, and by code too once an authenticator is enrolled."""
         account = self._by_password(request.email, request.password, now_s)
         if account.secret is None:
+            self._desk.store.clear_failures(account.email)
             return self._new_session(account, now_s, strong=False)
         if request.code is None:
             raise PortalError(PortalErrorCode.SECOND_FACTOR_REQUIRED, "Please give the code of your authenticator too.")
@@ -82,13 +83,13 @@ class Login:
 
     def require_code(self, account: Account, code: str, now_s: int) -> None:
         """Accept a code once, or raise; a failure makes the next try wait."""
-        self._require_no_wait(account, now_s)
+        self._desk.require_no_wait(account.email, now_s)
         secret = account.secret or account.pending_secret
         if secret is None:
             raise PortalError(PortalErrorCode.NOT_ENROLLED, "No authenticator is set up. Log in on the tester first.")
         step = matching_step(secret, code, now_s, steps_back=self._desk.options.totp_steps_back)
         if step is None or not self._desk.store.use_totp_step(account.email, step):
-            self._fail(account, now_s)
+            self._desk.count_failure(account.email, now_s)
             raise PortalError(PortalErrorCode.CODE_REJECTED, _REJECTED)
         self._desk.store.clear_failures(account.email)
 
@@ -96,31 +97,13 @@ class Login:
         account = self._desk.store.account(email)
         encoded = self._nobodys_hash if account is None else account.password_hash
         right = password_matches(encoded, password)
-        if account is None:
-            raise PortalError(PortalErrorCode.LOGIN_FAILED, _FAILED)
-        self._require_no_wait(account, now_s)
-        if not right:
-            self._fail(account, now_s)
+        self._desk.require_no_wait(email, now_s)
+        if account is None or not right:
+            self._desk.count_failure(email, now_s)
             raise PortalError(PortalErrorCode.LOGIN_FAILED, _FAILED)
         if not account.confirmed:
             raise PortalError(PortalErrorCode.EMAIL_NOT_CONFIRMED, "Please confirm your e-mail address first.")
         return account
-
-    def _require_no_wait(self, account: Account, now_s: int) -> None:
-        if account.locked_out:
-            raise PortalError(PortalErrorCode.LOCKED_OUT, "This account is locked after too many failures.")
-        if now_s < account.blocked_until_s:
-            wait_s = account.blocked_until_s - now_s
-            raise PortalError(
-                PortalErrorCode.THROTTLED, f"Too many failures. Try again in {wait_s} s.", retry_after_s=wait_s
-            )
-
-    def _fail(self, account: Account, now_s: int) -> None:
-        options = self._desk.options
-        failures = self._desk.store.count_failure(account.email)
-        account.blocked_until_s = now_s + min(options.throttle_s * failures, options.throttle_max_s)
-        account.locked_out = failures >= options.max_failures
-        self._desk.audit("locked out" if account.locked_out else "login failure", now_s, account)
 
     def _new_session(self, account: Account, now_s: int, *, strong: bool) -> Session:
         token = self._desk.new_code()

@@ -14,7 +14,7 @@ HASH_LEN = 32
 def hash_password(password: str, salt: bytes, cost: Argon2Cost) -> bytes:
     """Return the encoded Argon2id hash (RFC 9106), which names its own parameters and salt."""
     return hash_secret(
-        password.encode(),
+        _bytes(password),
         salt,
         time_cost=cost.time_cost,
         memory_cost=cost.memory_kib,
@@ -27,6 +27,10 @@ def hash_password(password: str, salt: bytes, cost: Argon2Cost) -> bytes:
 def password_matches(encoded: bytes, password: str) -> bool:
     """Return whether the password is right; the comparison is in constant time."""
     try:
-        return verify_secret(encoded, password.encode(), Type.ID)
+        return verify_secret(encoded, _bytes(password), Type.ID)
     except VerificationError:
         return False
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode(errors="surrogatepass")  # JSON can carry half a surrogate pair: it is wrong, and no crash

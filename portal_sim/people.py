@@ -57,14 +57,19 @@ class People:
     def sign_up(self, request: SignUp, now_s: int) -> Done:
         """Make an account."""
         desk = self._desk
-        if not E_MAIL.fullmatch(request.email):
-            raise _invalid("the e-mail address", "it must look like name@company.example")
+        _address(request.email)
         self._check_password(request.password)
         encoded = hash_password(request.password, desk.entropy.token_bytes(SALT_LEN), desk.options.cost)
-        account = Account(email=request.email, password_hash=encoded, attempts_left=desk.options.identity_attempts)
-        if not desk.store.add_account(account):
+        until_s = now_s + desk.options.link_lifetime_s
+        account = Account(
+            email=request.email,
+            password_hash=encoded,
+            confirm_until_s=until_s,
+            attempts_left=desk.options.identity_attempts,
+        )
+        if not desk.store.add_account(account, now_s):
             raise PortalError(PortalErrorCode.EMAIL_TAKEN, "There is an account with this e-mail address already.")
-        link = Link("confirm", request.email, None, now_s + desk.options.link_lifetime_s)
+        link = Link("confirm", request.email, None, until_s)
         desk.mail(request.email, "Confirm your e-mail address", "Please confirm within 3 days.", now_s, link)
         desk.audit("sign-up", now_s, account)
         return Done("We have sent you a mail. Please follow the link in it.")
@@ -74,7 +79,7 @@ class People:
         link = self._desk.store.use_link(hashed(request.link_code), "confirm", now_s)
         account = None if link is None else self._desk.store.account(link.email)
         if account is None:
-            raise PortalError(PortalErrorCode.LINK_INVALID, "This link is not valid any more. Ask for a new one.")
+            raise PortalError(PortalErrorCode.LINK_INVALID, "This link is not valid any more. Sign up again.")
         account.confirmed = True
         return Done("Your e-mail address is confirmed.")
 
@@ -82,7 +87,9 @@ class People:
         """Set a new password; other sessions end."""
         desk = self._desk
         account = desk.account_of(request.session, now_s)
+        desk.require_no_wait(account.email, now_s)
         if not password_matches(account.password_hash, request.old_password):
+            desk.count_failure(account.email, now_s)
             raise PortalError(PortalErrorCode.LOGIN_FAILED, "The old password is not right.")
         self._check_password(request.new_password)
         salt = desk.entropy.token_bytes(SALT_LEN)
@@ -234,8 +241,7 @@ class People:
         company = self._managed_company(account)
         if company.state is not CompanyState.VALIDATED:
             raise PortalError(PortalErrorCode.COMPANY_NOT_VALIDATED, "Validate the company before you invite others.")
-        if not E_MAIL.fullmatch(request.email):
-            raise _invalid("the e-mail address", "it must look like name@company.example")
+        _address(request.email)
         link = Link("invite", request.email, company.company_id, now_s + desk.options.link_lifetime_s)
         desk.mail(request.email, f"Invitation to {company.legal_name}", "Please follow the link.", now_s, link)
         desk.audit("invited", now_s, account, request.email)
@@ -310,6 +316,11 @@ def _messages(account: Account, company: CompanyState) -> tuple[str, ...]:
     if company is CompanyState.VALIDATED:
         lines.append(VALIDATED)
     return tuple(lines)
+
+
+def _address(email: str) -> None:
+    if not E_MAIL.fullmatch(email) or not email.isprintable():
+        raise _invalid("the e-mail address", "it must look like name@company.example")
 
 
 def _texts(**fields: str) -> None:

@@ -8,8 +8,17 @@ from wire.portal_api import CheckState, CompanyState
 
 
 @dataclass(slots=True)
+class Tries:
+    """Wrong passwords or codes in a row for one e-mail address; `blocked_until_s`: no try counts before."""
+
+    failures: int = 0
+    blocked_until_s: int = 0
+    locked_out: bool = False
+
+
+@dataclass(slots=True)
 class Account:
-    """One natural person. `failures`: wrong passwords or codes in a row; `blocked_until_s`: no try counts before.
+    """One natural person. `confirm_until_s`: until then the address is held for whoever confirms it.
 
     `pending_secret` is an authenticator that was shown but not yet proven; `last_step` the last TOTP step that was accepted.
     """
@@ -17,6 +26,7 @@ class Account:
     email: str
     password_hash: bytes = field(repr=False)
     confirmed: bool = False
+    confirm_until_s: int = 0
     first_name: str = ""
     last_name: str = ""
     birth_date: str = ""
@@ -29,9 +39,7 @@ class Account:
     secret: bytes | None = field(default=None, repr=False)
     pending_secret: bytes | None = field(default=None, repr=False)
     last_step: int = -1
-    failures: int = 0
-    blocked_until_s: int = 0
-    locked_out: bool = False
+    tries: Tries = field(default_factory=Tries)
 
     @property
     def profile_complete(self) -> bool:

@@ -6,20 +6,23 @@ one transaction.
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Protocol
 
-from portal_sim.records import Account, Company, Link, LiveSession, PendingLogin
+from portal_sim.records import Account, Company, Link, LiveSession, PendingLogin, Tries
 from wire.portal_api import AuditRecord, Mail
 
 MAILBOX_LIMIT = 200
 """Mails a mailbox keeps: a walk through the portal makes half a dozen."""
+STRANGERS_LIMIT = 10_000
+"""Addresses without an account whose failures are remembered: the oldest is forgotten first."""
 
 
 class Store(Protocol):
     """The portal's memory."""
 
-    def add_account(self, account: Account) -> bool:
-        """Add an account unless its e-mail is taken; return whether it was added."""
+    def add_account(self, account: Account, now_s: int) -> bool:
+        """Add an account unless its e-mail is confirmed or may still be; return whether it was added."""
 
     def account(self, email: str) -> Account | None:
         """Return the account of an e-mail address."""
@@ -51,11 +54,14 @@ class Store(Protocol):
     def use_totp_step(self, email: str, step: int) -> bool:
         """Accept a step if it is later than the last accepted one; return whether it was (compare and set)."""
 
+    def tries(self, email: str) -> Tries:
+        """Return what stands against an e-mail address, whether it has an account or not."""
+
     def count_failure(self, email: str) -> int:
         """Count a failure in a row; return how many there are now."""
 
     def clear_failures(self, email: str) -> None:
-        """Forget the failures."""
+        """Forget the failures, and the lock that they led to."""
 
     def add_session(self, token_hash: str, session: LiveSession) -> None:
         """Keep a session under the hash of its token."""
@@ -89,10 +95,12 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """The store of the virtual bench."""
+    """The store of the virtual bench. One lock makes each intent whole, for a live portal that serves from threads."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._accounts: dict[str, Account] = {}
+        self._strangers: dict[str, Tries] = {}
         self._companies: dict[int, Company] = {}
         self._links: dict[str, Link] = {}
         self._logins: dict[str, PendingLogin] = {}
@@ -101,9 +109,14 @@ class MemoryStore:
         self._audit: list[AuditRecord] = []
         self._mails: dict[str, list[Mail]] = {}
 
-    def add_account(self, account: Account) -> bool:
+    def add_account(self, account: Account, now_s: int) -> bool:
         """See `Store`."""
-        return self._accounts.setdefault(account.email, account) is account
+        with self._lock:
+            held = self._accounts.get(account.email)
+            if held is not None and (held.confirmed or now_s < held.confirm_until_s):
+                return False
+            self._accounts[account.email] = account
+            return True
 
     def account(self, email: str) -> Account | None:
         """See `Store`."""
@@ -115,8 +128,9 @@ class MemoryStore:
 
     def add_company(self, company: Company) -> Company:
         """See `Store`."""
-        company.company_id = len(self._companies) + 1
-        self._companies[company.company_id] = company
+        with self._lock:
+            company.company_id = len(self._companies) + 1
+            self._companies[company.company_id] = company
         return company
 
     def company(self, company_id: int) -> Company | None:
@@ -129,10 +143,11 @@ class MemoryStore:
 
     def use_link(self, code_hash: str, kind: str, now_s: int) -> Link | None:
         """See `Store`."""
-        link = self._links.get(code_hash)
-        if link is None or link.kind != kind or now_s >= link.expires_s:
-            return None
-        return self._links.pop(code_hash)
+        with self._lock:
+            link = self._links.get(code_hash)
+            if link is None or link.kind != kind or now_s >= link.expires_s:
+                return None
+            return self._links.pop(code_hash)
 
     def add_login(self, login_hash: str, login: PendingLogin) -> None:
         """See `Store`."""
@@ -149,23 +164,32 @@ class MemoryStore:
 
     def use_totp_step(self, email: str, step: int) -> bool:
         """See `Store`."""
-        account = self._accounts[email]
-        if step <= account.last_step:
-            return False
-        account.last_step = step
-        return True
+        with self._lock:
+            account = self._accounts[email]
+            if step <= account.last_step:
+                return False
+            account.last_step = step
+            return True
+
+    def tries(self, email: str) -> Tries:
+        """See `Store`."""
+        account = self._accounts.get(email)
+        return self._strangers.get(email, Tries()) if account is None else account.tries
 
     def count_failure(self, email: str) -> int:
         """See `Store`."""
-        account = self._accounts[email]
-        account.failures += 1
-        return account.failures
+        with self._lock:
+            account = self._accounts.get(email)
+            tries = self._strangers.setdefault(email, Tries()) if account is None else account.tries
+            if len(self._strangers) > STRANGERS_LIMIT:
+                del self._strangers[next(iter(self._strangers))]
+            tries.failures += 1
+            return tries.failures
 
     def clear_failures(self, email: str) -> None:
         """See `Store`."""
-        account = self._accounts[email]
-        account.failures = 0
-        account.blocked_until_s = 0
+        with self._lock:
+            self._accounts[email].tries = Tries()
 
     def add_session(self, token_hash: str, session: LiveSession) -> None:
         """See `Store`."""
@@ -178,8 +202,9 @@ class MemoryStore:
 
     def end_sessions(self, email: str, *, but: str | None = None) -> None:
         """See `Store`."""
-        self._sessions = {key: s for key, s in self._sessions.items() if s.email != email or key == but}
-        self._logins = {key: login for key, login in self._logins.items() if login.email != email}
+        with self._lock:
+            self._sessions = {key: s for key, s in self._sessions.items() if s.email != email or key == but}
+            self._logins = {key: login for key, login in self._logins.items() if login.email != email}
 
     def end_session(self, token_hash: str) -> None:
         """See `Store`."""
@@ -187,8 +212,9 @@ class MemoryStore:
 
     def issue_with_audit(self, issue_key: str, record: AuditRecord) -> None:
         """See `Store`."""
-        self._audit.append(record)
-        self._issued[record.audit_id] = issue_key
+        with self._lock:
+            self._audit.append(record)
+            self._issued[record.audit_id] = issue_key
 
     def issued(self, audit_id: str) -> str | None:
         """See `Store`."""
