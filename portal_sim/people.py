@@ -163,7 +163,7 @@ class People:
             account.identity = CheckState.APPROVED if refusal is None else CheckState.REFUSED
             text = "Identification successful. Please go on with your company profile."
             if refusal is not None:
-                text = f"Identification failed: {refusal}."
+                text = f"Identification failed. Reason: {refusal}."
             desk.mail(account.email, RESULT_SUBJECT, text, now_s)
             desk.audit(f"identity {account.identity.value}", now_s, account, refusal or "")
 
