@@ -217,6 +217,7 @@ class CertificateGate:
         assert isinstance(public_key, ec.EllipticCurvePublicKey)
         if not ownership_proven(public_key, proof, challenged.challenge, self.vin, self.ecu_address):
             self._refuse(now_ns, "ownership", Nrc.ownershipVerificationFailed)
+        self._run_checks(challenged.presented, now_ns)  # it may have ended or been revoked since
         claims = challenged.presented.claims
         self._serials = challenged.presented.serials()
         self._owner = public_key
@@ -258,10 +259,13 @@ class CertificateGate:
         except CertificateFormatError as error:
             self.log.write(now_ns, "refused", f"format: {error}")
             raise Refusal(Nrc.certificateVerificationFailedInvalidFormat, "certificate refused: format") from None
+        self._run_checks(presented, now_ns)
+        return presented
+
+    def _run_checks(self, presented: Presented, now_ns: int) -> None:
         for reason, nrc, check in CERTIFICATE_CHECKS:
             if not check(self, presented, now_ns):
                 self._refuse(now_ns, reason, nrc)
-        return presented
 
     def _refuse(self, now_ns: int, reason: str, nrc: int) -> None:
         self.log.write(now_ns, "refused", reason)
