@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -77,6 +78,10 @@ class Issuer:
         account = self._entitled(request, now_s)
         if len(request.vin) != VIN_LEN or not request.vin.isascii() or not request.vin.isalnum():
             raise PortalError(PortalErrorCode.INVALID_INPUT, f"A VIN has {VIN_LEN} letters and digits.")
+        if request.kind not in self._desk.options.makes[request.make].kinds:
+            raise PortalError(PortalErrorCode.INVALID_INPUT, f"{request.make} is not unlocked by {request.kind}.")
+        if request.manual and request.kind is not UnlockKind.SFD_TOKEN:
+            raise PortalError(PortalErrorCode.INVALID_INPUT, "Only tokens can be carried by hand.")
         if not 0 <= request.ecu_address <= 0xFFFF or not 0 < request.scope <= ALL_SCOPES:
             raise PortalError(PortalErrorCode.INVALID_INPUT, "There is no such control unit address or scope.")
         audit_id = self._desk.entropy.token_bytes(8).hex()
@@ -139,7 +144,7 @@ class Issuer:
     def _token(self, request: RequestUnlock, structure: RequestStructure, now_s: int) -> tuple[bytes, str, int]:
         options = self._desk.options
         token_id = self._desk.entropy.token_bytes(TOKEN_ID_LEN)
-        expires_s = now_s + options.token_lifetime_s
+        expires_s = now_s + (options.manual_token_lifetime_s if request.manual else options.token_lifetime_s)
         claims = TokenClaims(
             key_id=self._key_id,
             token_id=token_id,
@@ -197,7 +202,7 @@ class Issuer:
 def _checked_key(der: bytes) -> ec.EllipticCurvePublicKey:
     try:
         key = load_der_public_key(der)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, "This is not a public key.") from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, "The public key must be on the curve P-256.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from wire.portal_api import UnlockKind
 from wire.token import Role
 
 SecondFactor = Literal["per_login", "per_unlock"]
@@ -27,16 +28,19 @@ CHEAP_COST = Argon2Cost(time_cost=1, memory_kib=8, lanes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakePolicy:
-    """What a make asks for: when the second factor is due, which roles a validated company gets by itself."""
+    """What a make asks for: when the second factor is due, which roles a validated company gets by itself, and in which form
+    it unlocks: another make's rules must not lead to this make's tokens.
+    """
 
     second_factor: SecondFactor
+    kinds: frozenset[UnlockKind]
     default_roles: frozenset[int] = frozenset((Role.AFTER_MARKET, Role.AFTER_SALES))
 
 
 def _makes() -> dict[str, MakePolicy]:
     return {
-        "vag": MakePolicy(second_factor="per_unlock"),
-        "mercedes": MakePolicy(second_factor="per_login"),
+        "vag": MakePolicy(second_factor="per_unlock", kinds=frozenset((UnlockKind.SFD_TOKEN,))),
+        "mercedes": MakePolicy(second_factor="per_login", kinds=frozenset((UnlockKind.CERTIFICATE,))),
     }
 
 

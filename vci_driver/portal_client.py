@@ -30,7 +30,7 @@ class NotLoggedIn(LocalMisuse):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlockWish:
-    """What is asked for. `role`, `scope`: numbers of `wire.token`; `challenge`: see `RequestUnlock`."""
+    """What is asked for. `role`, `scope`: numbers of `wire.token`; `challenge`, `manual`: see `RequestUnlock`."""
 
     kind: UnlockKind
     make: str
@@ -39,6 +39,7 @@ class UnlockWish:
     role: int
     scope: int
     challenge: bytes
+    manual: bool = False
 
 
 class PortalClient:
@@ -95,6 +96,7 @@ class PortalClient:
             scope=wish.scope,
             challenge=wish.challenge,
             code=code,
+            manual=wish.manual,
         )
         try:
             return self.port.call(request)

@@ -359,6 +359,7 @@ class Tester:
             role=role,
             scope=scope,
             challenge=challenge,
+            manual=True,
         )
         unlock = self.portal.request_unlock(wish, self._second_factor_code())
         return encode_text(TOKEN, {"VIN": structure.vin, "Unit": f"{structure.ecu_address:02X}"}, unlock.payload)

@@ -344,7 +344,8 @@ class Unlock:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestUnlock(Request[Unlock]):
     """Ask for an unlock. `challenge`: the ECU's request structure (SFD token), or the tester's own public key as
-    SubjectPublicKeyInfo DER (certificate). `code`: where the make's policy is one second factor per unlock.
+    SubjectPublicKeyInfo DER (certificate). `code`: where the make's policy is one second factor per unlock. `manual`: the
+    token is carried to the car by hand, which may take hours, so it may be written longer.
     """
 
     session: str = field(repr=False)
@@ -356,6 +357,7 @@ class RequestUnlock(Request[Unlock]):
     scope: int
     challenge: bytes
     code: str | None = field(default=None, repr=False)
+    manual: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
