@@ -3,7 +3,7 @@
 Port 0 is the OBD bus, the others are inner buses. A route is one control unit behind the gateway: its channel on the OBD side
 (which answers in the unit's name) and its channel inside. A refusal goes out on the target's response identifier, else the
 tester sees a time-out. Long answers go on first frame on first frame, with own flow control on each side. A silent unit
-stays silent. A new request to a unit ends the route's old conversation.
+stays silent. A new request to a unit ends the route's old conversation; tester present (`3E 80`) does not.
 """
 
 from __future__ import annotations
@@ -17,11 +17,19 @@ from sgw_sim.arming import FilterArming, Observation
 from sgw_sim.policy import ALLOWED, Decision, Verdict, decide
 from sgw_sim.profile import GatewayProfile
 from wire.frame import Frame
-from wire.isotp import CLASSIC, IsoTpOptions
+from wire.isotp import CLASSIC, Aborted, IsoTpOptions
 from wire.isotp_pdu import first_frame_room, single_frame
-from wire.isotp_stack import Channel, Failed, FirstFrame, IsoTpStack, Received, Segment
+from wire.isotp_stack import Channel, Failed, FirstFrame, IsoTpStack, Received, Segment, Sent
 from wire.token import Scope
-from wire.uds import P2_SERVER_MAX_NS, P2_STAR_SERVER_MAX_NS, Nrc
+from wire.uds import (
+    NEGATIVE_RESPONSE,
+    P2_SERVER_MAX_NS,
+    P2_STAR_SERVER_MAX_NS,
+    POSITIVE_OFFSET,
+    SUB_FUNCTION_SERVICES,
+    SUPPRESS_POSITIVE_RESPONSE,
+    Nrc,
+)
 
 OBD = 0
 LOG_LIMIT = 1000
@@ -30,6 +38,7 @@ P2_MARGIN_NS = 10_000_000
 STAR_MARGIN_NS = 1_000_000_000
 """How much longer than P2* a route stays open after 0x78: the frames' own way."""
 TESTER_PRESENT_SUPPRESSED = b"\x3e\x80"
+NEVER_NS = 1 << 62
 
 
 class Server(Protocol):
@@ -73,7 +82,9 @@ class GatewayRecord:
 
 
 class _Route:
-    """The conversation with one unit."""
+    """The conversation with one unit: a request that is `held`, then `sending`, then waited for `until_ns`; then an answer of
+    `total` bytes that passes through, `started` on the OBD side or still in the `buffer`.
+    """
 
     __slots__ = (
         "buffer",
@@ -83,6 +94,8 @@ class _Route:
         "name",
         "outside",
         "pending_ns",
+        "sending",
+        "sid",
         "started",
         "total",
         "until_ns",
@@ -96,6 +109,8 @@ class _Route:
         self.held: bytes | None = None
         self.forward_ns = 0
         self.pending_ns = 0
+        self.sending = False
+        self.sid = 0
         self.total = 0
         self.started = False
         self.buffer = bytearray()
@@ -131,6 +146,8 @@ class Gateway:
         self._own = stack.add(OBD, tx_id=own_ids[1], rx_id=own_ids[0], options=outside)
         self._routes = [self._add_route(spec, outside, inside) for spec in routes]
         self._busy: dict[_Route, None] = {}
+        self._functional_sid = 0
+        self._functional_until_ns = -1
         self._fan_out: dict[Channel, list[Channel]] = {}
         for can_id in functional_ids:
             heard = stack.add(OBD, tx_id=None, rx_id=can_id, options=outside, functional=True)
@@ -165,6 +182,7 @@ class Gateway:
         self.stack.drop()
         for route in self._routes:
             self._close(route)
+        self._functional_until_ns = -1
 
     # ---- the core's contract
 
@@ -215,6 +233,8 @@ class Gateway:
                     self._from_inside(route, event, now_ns)
                 elif type(event) is Received:
                     self._request(route, event.payload, now_ns)
+                elif route.total and not route.started and isinstance(event, Sent | Failed):
+                    self._start_when_ready(route, now_ns)
             elif type(event) is Received:
                 if channel is self._own:
                     self.server.receive(event.payload, functional=False, now_ns=now_ns)
@@ -229,35 +249,47 @@ class Gateway:
 
     def _request(self, route: _Route, payload: bytes, now_ns: int) -> None:
         """Judge a whole request to one unit."""
-        if route.until_ns is not None or route.held is not None:
-            self._close(route)
-            if route.outside.sending:
-                self.stack.abort(route.outside, now_ns)
         decision = self._judge(payload, now_ns)
         self._note(now_ns, route.name, payload, decision)
+        if route in self._busy or route.outside.segmenting:
+            if payload == TESTER_PRESENT_SUPPRESSED and decision.verdict is Verdict.ALLOW:
+                self._send(route.inside, payload, now_ns)
+                return
+            self._give_up(route, now_ns)
         if decision.verdict is Verdict.REFUSE:
             nrc = self.profile.policy.refusal_nrc
             assert nrc is not None
-            self.stack.send(route.outside, bytes((0x7F, payload[0], nrc)), now_ns)
+            self._send(route.outside, bytes((NEGATIVE_RESPONSE, payload[0], nrc)), now_ns)
         elif decision.verdict is Verdict.ALLOW:
             self._hold(route, payload, now_ns)
+
+    def _give_up(self, route: _Route, now_ns: int) -> None:
+        """End the old conversation, transfers on both sides included."""
+        self._close(route)
+        for channel in (route.outside, route.inside):
+            if channel.segmenting:
+                self.stack.abort(channel, now_ns)
 
     def _hold(self, route: _Route, payload: bytes, now_ns: int) -> None:
         """Hold an allowed request for as long as judging takes, then send it on."""
         self._busy[route] = None
+        route.sid = sid = payload[0]
+        suppressed = sid in SUB_FUNCTION_SERVICES and len(payload) > 1 and payload[1] & SUPPRESS_POSITIVE_RESPONSE
+        says_pending = (
+            self.profile.pending_for_target and not suppressed
+        )  # 0x78 would promise an answer that never comes
+        route.pending_ns = now_ns + P2_SERVER_MAX_NS - P2_MARGIN_NS if says_pending else NEVER_NS
         if not self.profile.hold_ns:
             self._forward(route, payload, now_ns)
             return
         route.held = payload
         route.forward_ns = now_ns + self.profile.hold_ns
-        route.pending_ns = now_ns + P2_SERVER_MAX_NS - P2_MARGIN_NS
 
     def _forward(self, route: _Route, payload: bytes, now_ns: int) -> None:
         route.held = None
-        if route.inside.sending:
-            self.stack.abort(route.inside, now_ns)
+        route.sending = True
         route.until_ns = now_ns + self.profile.answer_window_ns
-        self.stack.send(route.inside, payload, now_ns)
+        self._send(route.inside, payload, now_ns)
 
     def _functional(self, channel: Channel, payload: bytes, now_ns: int) -> None:
         """Judge once, fan out to all inner buses, answer for ourselves; blocked ones are dropped. `3E 80` always passes."""
@@ -270,17 +302,22 @@ class Gateway:
         self.server.receive(payload, functional=True, now_ns=now_ns)
         self._send_own(now_ns)
         for inner in self._fan_out[channel]:
-            self.stack.send(inner, payload, now_ns)
+            self._send(inner, payload, now_ns)
         if not tester_present:
-            for route in self._routes:
-                if route.until_ns is None:
-                    route.until_ns = now_ns + self.profile.answer_window_ns
-                    self._busy[route] = None
+            self._functional_sid = payload[0]
+            self._functional_until_ns = now_ns + self.profile.answer_window_ns
 
     def _send_own(self, now_ns: int) -> None:
         outputs = self.server.outputs
         while outputs:
-            self.stack.send(self._own, outputs.popleft(), now_ns)
+            self._send(self._own, outputs.popleft(), now_ns)
+
+    def _send(self, channel: Channel, payload: bytes, now_ns: int) -> None:
+        """Send, unless a flood has filled the channel: whoever floods gets no more answers than the bus carries."""
+        if channel.full:
+            self._note_text(now_ns, "", "dropped", f"too many messages wait on channel {channel.number}")
+        else:
+            self.stack.send(channel, payload, now_ns)
 
     # ---- answers
 
@@ -288,52 +325,77 @@ class Gateway:
         if isinstance(event, Received):
             if self._accepts(route, event.payload, now_ns):
                 self._answer(route, event.payload, now_ns)
+        elif isinstance(event, Sent):
+            if route.sending:
+                route.sending = False
+                route.until_ns = now_ns + self.profile.answer_window_ns
         elif isinstance(event, FirstFrame):
             self._begin_answer(route, event, now_ns)
         elif isinstance(event, Segment):
             self._continue_answer(route, event, now_ns)
-        elif isinstance(event, Failed):
-            self._note_text(now_ns, route.name, "failed", str(event.error))
-            if not event.sending and route.total:
+        elif isinstance(event, Failed) and not isinstance(event.error, Aborted):
+            self._broken(route, event, now_ns)
+
+    def _broken(self, route: _Route, event: Failed, now_ns: int) -> None:
+        """A transfer inside failed: the request's ends the conversation, the answer's only if it was passing through."""
+        self._note_text(now_ns, route.name, "failed", str(event.error))
+        if event.sending:
+            if route.sending:
+                self._close(route)
+        elif route.total:
+            if route.started and route.outside.segmenting:
                 self.stack.abort(route.outside, now_ns)
-            self._close(route)
+            self._end_answer(route)
 
     def _accepts(self, route: _Route, payload: bytes, now_ns: int) -> bool:
-        if route.until_ns is None or now_ns > route.until_ns:
-            self._note_text(now_ns, route.name, "discarded", f"answer {payload[:3].hex(' ')} without an open route")
-            return False
-        return True
+        """Return whether an answer belongs to the route's request or to a functional one."""
+        until_ns = route.until_ns
+        if until_ns is not None and now_ns <= until_ns and _answers(payload, route.sid):
+            return True
+        if now_ns <= self._functional_until_ns and _answers(payload, self._functional_sid):
+            return True
+        self._note_text(now_ns, route.name, "discarded", f"answer {payload[:3].hex(' ')} without an open route")
+        return False
 
     def _answer(self, route: _Route, payload: bytes, now_ns: int) -> None:
         if len(payload) == 3 and payload[0] == 0x7F and payload[2] == Nrc.requestCorrectlyReceivedResponsePending:
+            if route not in self._busy:  # an answer to a functional request
+                self._busy[route] = None
+                route.sid = payload[1]
             route.until_ns = now_ns + P2_STAR_SERVER_MAX_NS + STAR_MARGIN_NS
-        else:
+        elif route.held is None and _answers(payload, route.sid):
             self._close(route)
-        self.stack.send(route.outside, payload, now_ns)
+        self._send(route.outside, payload, now_ns)
 
     def _begin_answer(self, route: _Route, event: FirstFrame, now_ns: int) -> None:
-        if not self._accepts(route, event.head, now_ns) or route.outside.sending:
+        if not self._accepts(route, event.head, now_ns):
             route.total = 0
             return
+        self._busy[route] = None
         route.total = event.length
         route.started = False
         route.buffer = bytearray(event.head)
-        route.until_ns = None  # the transfer's own timers watch over it now
+        if not route.sending and _answers(event.head, route.sid):
+            route.until_ns = None  # the transfer's own timers watch over it now
         self._start_when_ready(route, now_ns)
 
     def _continue_answer(self, route: _Route, event: Segment, now_ns: int) -> None:
         if not route.total:
             return
-        if route.started:
-            self.stack.feed(route.outside, event.data, now_ns)
-        else:
+        if not route.started:
             route.buffer += event.data
             self._start_when_ready(route, now_ns)
+            return
+        self.stack.feed(route.outside, event.data, now_ns)
         if event.last:
-            self._close(route)
+            self._end_answer(route)
 
     def _start_when_ready(self, route: _Route, now_ns: int) -> None:
-        """Begin on the OBD side as soon as its own first frame can be filled (frame lengths may differ)."""
+        """Begin on the OBD side as soon as its own first frame can be filled (frame lengths may differ) and what is still on
+        its way there, a 0x78 say, is out.
+        """
+        if route.outside.sending:
+            return
         options, total, have = self._outside_options, route.total, len(route.buffer)
         fits_single = total <= 62 and single_frame(bytes(total), options.tx_dl, None) is not None
         if fits_single:
@@ -343,28 +405,48 @@ class Gateway:
         elif have >= first_frame_room(total, options.tx_dl):
             self.stack.begin_send(route.outside, total, bytes(route.buffer), now_ns)
             route.started = True
+        if route.started and have >= total:
+            self._end_answer(route)
+
+    def _end_answer(self, route: _Route) -> None:
+        """The answer has come through; a newer request to the unit goes on."""
+        route.total = 0
+        if route.until_ns is None and route.held is None:
+            self._close(route)
 
     # ---- time and bookkeeping
 
     def _route_deadline(self, route: _Route) -> int:
         if route.held is not None:
-            return min(route.forward_ns, route.pending_ns) if self.profile.pending_for_target else route.forward_ns
-        return route.until_ns if route.until_ns is not None else 1 << 62
+            return min(route.forward_ns, route.pending_ns)
+        if route.sending:
+            return route.pending_ns  # N_As and N_Bs watch over the rest
+        return route.until_ns if route.until_ns is not None else NEVER_NS
 
     def _route_timer(self, route: _Route, now_ns: int) -> None:
-        if route.held is not None:
-            if now_ns >= route.forward_ns:
-                self._forward(route, route.held, now_ns)
-            elif now_ns >= route.pending_ns and self.profile.pending_for_target:
-                pending = bytes((0x7F, route.held[0], Nrc.requestCorrectlyReceivedResponsePending))
-                self.stack.send(route.outside, pending, now_ns)
-                route.pending_ns = now_ns + P2_STAR_SERVER_MAX_NS - P2_MARGIN_NS
+        if route.held is not None and now_ns >= route.forward_ns:
+            self._forward(route, route.held, now_ns)
+        elif route.held is not None or route.sending:
+            if now_ns >= route.pending_ns:
+                self._say_pending(route, now_ns)
         elif route.until_ns is not None and now_ns >= route.until_ns:
-            self._close(route)
+            route.until_ns = None
+            if not route.total:
+                self._close(route)
+
+    def _say_pending(self, route: _Route, now_ns: int) -> None:
+        """The request is still on its way: ask for patience in the target's name, unless the target has yet to show itself."""
+        if route.sending and route.inside.unheeded:
+            route.pending_ns = now_ns + P2_MARGIN_NS
+            return
+        pending = bytes((NEGATIVE_RESPONSE, route.sid, Nrc.requestCorrectlyReceivedResponsePending))
+        self._send(route.outside, pending, now_ns)
+        route.pending_ns = now_ns + P2_STAR_SERVER_MAX_NS - P2_MARGIN_NS
 
     def _close(self, route: _Route) -> None:
         route.until_ns = None
         route.held = None
+        route.sending = False
         route.total = 0
         self._busy.pop(route, None)
 
@@ -373,3 +455,10 @@ class Gateway:
 
     def _note_text(self, now_ns: int, unit: str, verdict: str, reason: str) -> None:
         self.log.append(GatewayRecord(now_ns, unit, "", verdict, reason))
+
+
+def _answers(payload: bytes, sid: int) -> bool:
+    """Return whether an answer is to service `sid`."""
+    if payload[0] == NEGATIVE_RESPONSE:
+        return payload[1:2] == bytes((sid,))
+    return payload[0] == sid + POSITIVE_OFFSET & 0xFF

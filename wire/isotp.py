@@ -269,6 +269,23 @@ class Channel:
         return self._tx_state is not _IDLE
 
     @property
+    def segmenting(self) -> bool:
+        """Whether a segmented message is on its way out."""
+        return self._tx is not None
+
+    @property
+    def unheeded(self) -> bool:
+        """Whether the first frame of a segmented message is out and the receiver has not said anything yet."""
+        return (
+            self._tx_state is _AWAITING and self._tx_sn == 1 and self._tx_pos <= self._options.tx_dl and not self._waits
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether as many messages wait as may: one more would be refused."""
+        return len(self._queue) >= MAX_QUEUED_MESSAGES
+
+    @property
     def receiving(self) -> bool:
         """Whether a segmented message is on its way in."""
         return self._rx is not None

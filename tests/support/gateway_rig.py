@@ -136,7 +136,7 @@ class TesterSide:
 
 
 class Rig:
-    """`scripts` by unit (all silent without one); the rest shapes the gateway and the buses."""
+    """`scripts` by unit (silent without one); who is `absent` does not stand on its bus; the rest shapes gateway and buses."""
 
     def __init__(
         self,
@@ -144,6 +144,7 @@ class Rig:
         *,
         scripts: dict[str, Script] | None = None,
         default: Script = silent,
+        absent: tuple[str, ...] = (),
         odometer_km: int = 12_345,
         granted: Scope | int = 0,
         tester: IsoTpOptions = CLASSIC,
@@ -193,7 +194,10 @@ class Rig:
                 unit,
             )
             for name, (port, request, response) in UNITS.items()
+            if name not in absent
         }
+        for bus in self.inner:
+            bus.attach("somebody who acknowledges")
 
     def ask(self, unit: str, payload: bytes, wait_ns: int = 100 * MS) -> list[bytes]:
         """Send a request, let time pass, return what came back since."""
