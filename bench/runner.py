@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.bench import Bench
+from bench.topology import GATEWAY
+from bench.vehicle_file import OBD, load_vehicle
+from scenarios.kinds import suggestion
 from scenarios.model import Scenario
-from scenarios.play import Played, Status, StepResult, play
+from scenarios.play import Played, StepResult, play
 from wire.clock import stopwatch
-from wire.errors import BenchError, ConfigError
+from wire.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,8 @@ def run(
     that scenario and is reported in its `Run`.
     """
     for scenario in scenarios:
+        check_names(scenario)
+    for scenario in scenarios:
         for turn in range(repeat):
             yield run_one(scenario, seed=seed + turn, trace_dir=trace_dir, on_step=on_step)
 
@@ -61,16 +66,9 @@ def run_one(
 ) -> Run:
     """Play one scenario on a new bench."""
     watch = stopwatch()
+    check_names(scenario)
     with Bench(seed=seed, vehicle=scenario.vehicle, keep_trace=trace_dir is not None, check_on_close=False) as bench:
-        check_names(scenario, bench)
-        try:
-            played = play(scenario, bench.stage, on_step)
-        except ConfigError:
-            raise
-        except BenchError as error:
-            played = Played(
-                scenario=scenario, status=Status.FAILED, steps=(), reason=f"{type(error).__name__}: {error}"
-            )
+        played = play(scenario, bench.stage, on_step)
         traces: tuple[Path, ...] = ()
         if trace_dir is not None:
             traces = bench.write_trace(trace_dir, f"{scenario.name}-{seed}")
@@ -84,15 +82,24 @@ def run_one(
         )
 
 
-def check_names(scenario: Scenario, bench: Bench) -> None:
-    """Raise `ConfigError` with file, line and suggestion when a step names a unit that the vehicle does not have."""
-    known = bench.ecu_names()
+def check_names(scenario: Scenario) -> None:
+    """Raise `ConfigError` with file, line and suggestion when a scenario names a vehicle, unit or bus that there is not."""
+    try:
+        spec = load_vehicle(scenario.vehicle)
+    except ConfigError as error:
+        if error.path:
+            raise
+        raise ConfigError(error.problem, path=str(scenario.path), key="vehicle") from None
+    units = [GATEWAY, *(ecu.name for ecu in spec.ecus)]
+    known = {"ecu": units, "bus": spec.buses}
     for step in scenario.steps:
-        ecu = step.args.get("ecu")
-        if ecu is not None and ecu not in known and not (step.verb == "fault" and ecu == "obd"):
-            raise ConfigError(
-                f"vehicle {scenario.vehicle!r} has no unit {ecu!r}; there are: {', '.join(known)}",
-                path=str(scenario.path),
-                line=step.line,
-                key="ecu",
-            )
+        for key, names in known.items():
+            name = step.args.get(key)
+            if name is not None and name not in names and not (step.verb == "fault" and name == OBD):
+                raise ConfigError(
+                    f"vehicle {scenario.vehicle!r} has no {'unit' if key == 'ecu' else key} {name!r}"
+                    + suggestion(name, names),
+                    path=str(scenario.path),
+                    line=step.line,
+                    key=key,
+                )

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from ecu_sim.profile import EcuProfile
 from ecu_sim.profile_file import load_profile
+from scenarios.kinds import suggestion
 from sgw_sim.profile import GatewayProfile, load_gateway
 from wire.errors import ConfigError
 from wire.strict_yaml import Node, load
@@ -59,7 +60,7 @@ def load_vehicle(name: str) -> VehicleSpec:
     """Return a shipped vehicle by name, or one from a file by path. Raises `ConfigError`."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
-        raise ConfigError(f"no vehicle {name!r}; there are: {', '.join(vehicle_names())} (or give a file)")
+        raise ConfigError(f"no vehicle {name!r}" + suggestion(name, vehicle_names()) + " (a file's name ends in .yaml)")
     node = load(path)
     node.mapping(KEYS)
     buses = tuple(item.text() for item in node.require("buses").items())

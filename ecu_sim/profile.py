@@ -12,6 +12,8 @@ from wire.token import Scope
 from wire.uds import P2_SERVER_MAX_NS, P2_STAR_SERVER_MAX_NS, S3_SERVER_NS, Nrc
 
 NO_SCOPE = Scope(0)
+ACTIVE_SESSION = "active-session"
+"""The source of F186, which is the server's own and not the vehicle's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,8 @@ FREE = Access()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Did:
-    """One data identifier. `source`: a measured value of `vehicle_state.SOURCES` instead of `value`. `read` or `write` None:
-    not offered. `requires_written`: identifiers that must have been written in the same session before.
+    """One data identifier. `source`: a measured value of `vehicle_state.SOURCES`, or `ACTIVE_SESSION`, instead of `value`.
+    `read` or `write` None: not offered. `requires_written`: identifiers that must have been written in the same session before.
     """
 
     did: int

@@ -11,7 +11,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ecu_sim.profile import NO_SCOPE, Access, Did, Dtc, EcuProfile, Routine, SecurityLevel, ServiceRule, Timing
+from ecu_sim.profile import (
+    ACTIVE_SESSION,
+    NO_SCOPE,
+    Access,
+    Did,
+    Dtc,
+    EcuProfile,
+    Routine,
+    SecurityLevel,
+    ServiceRule,
+    Timing,
+)
 from ecu_sim.services import SERVICES
 from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.sfd import SfdOptions
@@ -195,7 +206,7 @@ def _did(node: Node, number: int) -> Did:
         did=number,
         name=name.text() if name else "",
         value=value,
-        source=source.choice(tuple(SOURCES)) if source else None,
+        source=source.choice((*SOURCES, ACTIVE_SESSION)) if source else None,
         read=None if read is not None and read.value == "never" else _access(read),
         write=_access(write) if write is not None else None,
         requires_written=tuple(item.integer(0, 0xFFFF) for item in requires.items()) if requires else (),

@@ -60,9 +60,10 @@ Condition = Callable[[VehicleState], int]
 
 
 def _coding_voltage(vehicle: VehicleState) -> int:
+    """Coding wants 12 to 14 V (domain facts, section 8)."""
     if vehicle.supply_mv < 12_000:
         return Nrc.voltageTooLow
-    return Nrc.voltageTooHigh if vehicle.supply_mv > 14_800 else 0
+    return Nrc.voltageTooHigh if vehicle.supply_mv > 14_000 else 0
 
 
 CONDITIONS: Mapping[str, Condition] = {

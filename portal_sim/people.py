@@ -251,8 +251,8 @@ class People:
         """Join the company that the link names; it must have been sent to this very person."""
         desk = self._desk
         account = desk.account_of(request.session, now_s)
-        link = desk.store.use_link(hashed(request.link_code), "invite", now_s)
-        if link is None or link.email != account.email or link.company_id is None:
+        link = desk.store.use_link(hashed(request.link_code), "invite", now_s, email=account.email)
+        if link is None or link.company_id is None:
             raise PortalError(PortalErrorCode.LINK_INVALID, "This invitation is not valid, or not yours.")
         account.company_id = link.company_id
         account.disassociated = False
@@ -260,10 +260,12 @@ class People:
         return Done("You belong to the company now.")
 
     def disassociate(self, request: DisassociateUser, now_s: int) -> Done:
-        """Take a person out of the manager's company; their sessions end."""
+        """Take a person out of the manager's company; their sessions end, and no older invitation leads back."""
         desk = self._desk
         manager = desk.account_of(request.session, now_s)
         other = self._colleague(manager, request.email)
+        if other.company_id is not None:
+            desk.store.drop_invitations(other.email, other.company_id)
         other.company_id = None
         other.disassociated = True
         desk.store.end_sessions(other.email)
@@ -271,11 +273,12 @@ class People:
         return Done("The user is disassociated.")
 
     def reset_second_factor(self, request: ResetSecondFactor, now_s: int) -> Done:
-        """Take a colleague's authenticator away; their sessions end."""
+        """Take a colleague's authenticator away; their sessions end, and so does a lock-out: the new one starts afresh."""
         desk = self._desk
         manager = desk.account_of(request.session, now_s)
         other = self._colleague(manager, request.email)
         other.secret = other.pending_secret = None
+        desk.store.clear_failures(other.email)
         desk.store.end_sessions(other.email)
         desk.audit("second factor reset", now_s, manager, other.email)
         return Done("A new authenticator will be set up at the next login.")

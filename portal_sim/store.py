@@ -39,8 +39,11 @@ class Store(Protocol):
     def add_link(self, code_hash: str, link: Link) -> None:
         """Keep a link under the hash of its code."""
 
-    def use_link(self, code_hash: str, kind: str, now_s: int) -> Link | None:
-        """Take a link that is of this kind and not too old; it can be taken once."""
+    def use_link(self, code_hash: str, kind: str, now_s: int, *, email: str | None = None) -> Link | None:
+        """Take a link that is of this kind, not too old and, where `email` is given, theirs; it can be taken once."""
+
+    def drop_invitations(self, email: str, company_id: int) -> None:
+        """Forget the invitations of a person to a company that were not accepted."""
 
     def add_login(self, login_hash: str, login: PendingLogin) -> None:
         """Keep a login that waits for its code."""
@@ -141,13 +144,24 @@ class MemoryStore:
         """See `Store`."""
         self._links[code_hash] = link
 
-    def use_link(self, code_hash: str, kind: str, now_s: int) -> Link | None:
+    def use_link(self, code_hash: str, kind: str, now_s: int, *, email: str | None = None) -> Link | None:
         """See `Store`."""
         with self._lock:
             link = self._links.get(code_hash)
-            if link is None or link.kind != kind or now_s >= link.expires_s:
+            if link is None or link.kind != kind or now_s >= link.expires_s or email not in (None, link.email):
                 return None
             return self._links.pop(code_hash)
+
+    def drop_invitations(self, email: str, company_id: int) -> None:
+        """See `Store`."""
+        with self._lock:
+            dropped = [
+                key
+                for key, link in self._links.items()
+                if (link.kind, link.email, link.company_id) == ("invite", email, company_id)
+            ]
+            for key in dropped:
+                del self._links[key]
 
     def add_login(self, login_hash: str, login: PendingLogin) -> None:
         """See `Store`."""

@@ -50,6 +50,9 @@ FACTS: Mapping[str, Kind] = {
 
 CONTAINED = frozenset({"message", "reason"})
 
+IN_THE_KIND = frozenset({"nrc", "portal"})
+"""Keys that name the kind of outcome already."""
+
 KEYS: Mapping[str, Kind] = {
     "nrc": NRC,
     "portal": PORTAL_CODE,
@@ -81,15 +84,17 @@ class Expectation:
         """Return what is expected, in words."""
         match self.kind:
             case OutcomeKind.NEGATIVE if "nrc" in self.values:
-                return f"a refusal with NRC {nrc_name(self.values['nrc'])}"
+                head = f"a refusal with NRC {nrc_name(self.values['nrc'])}"
             case OutcomeKind.PORTAL_ERROR:
-                return f"the portal's refusal {self.values.get('portal', '')!s}".rstrip()
+                head = f"the portal's refusal {self.values.get('portal', '')!s}".rstrip()
             case OutcomeKind.SILENCE:
-                return "no answer"
+                head = "no answer"
             case OutcomeKind.FAILED:
-                return f"a failure{' with result ' + str(self.values['result']) if 'result' in self.values else ''}"
+                head = "a failure"
             case _:
-                return "a positive answer"
+                head = "a positive answer"
+        rest = ", ".join(f"{key} {_shown(key, want)}" for key, want in self.values.items() if key not in IN_THE_KIND)
+        return f"{head} with {rest}" if rest else head
 
 
 def describe(outcome: Outcome) -> str:
@@ -114,7 +119,7 @@ def _mismatch(key: str, want: Any, outcome: Outcome, took_ns: int) -> str | None
                 return f"answer {want}, but it was {outcome.payload.hex(' ').upper() or 'empty'}"
         case "within":
             if took_ns > want:
-                return f"at most {want / 1e6:g} ms, but it took {took_ns / 1e6:g} ms"
+                return f"at most {_shown(key, want)}, but it took {_shown(key, took_ns)}"
         case _:
             return _fact_mismatch(key, want, outcome)
     return None
@@ -122,7 +127,7 @@ def _mismatch(key: str, want: Any, outcome: Outcome, took_ns: int) -> str | None
 
 def _fact_mismatch(key: str, want: Any, outcome: Outcome) -> str | None:
     if key not in outcome.facts:
-        return f"{key} {want!r}, but this act tells no {key}"
+        return f"{key} {_shown(key, want)}, but this act tells no {key}"
     have = outcome.facts[key]
     if key in CONTAINED:
         same = str(want).lower() in str(have).lower()
@@ -130,4 +135,13 @@ def _fact_mismatch(key: str, want: Any, outcome: Outcome) -> str | None:
         same = isinstance(have, list | tuple) and sorted(map(str, have)) == sorted(map(str, want))
     else:
         same = have == want
-    return None if same else f"{key} {want!r}, but it was {have!r}"
+    return None if same else f"{key} {_shown(key, want)}, but it was {_shown(key, have)}"
+
+
+def _shown(key: str, value: object) -> str:
+    """Return a value as the file would write it."""
+    if key == "within" and isinstance(value, int):
+        return f"{value / 1e6:g} ms"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return str(value).lower() if isinstance(value, bool) else repr(value)

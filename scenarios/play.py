@@ -11,7 +11,7 @@ from scenarios.model import Scenario, Step
 from scenarios.stage import Stage
 from scenarios.strategy import StateUnreachable
 from scenarios.verbs import VERBS
-from wire.errors import NotOnThisCarrier
+from wire.errors import BenchError, ConfigError, NotOnThisCarrier
 
 
 class Status(StrEnum):
@@ -46,7 +46,10 @@ class Played:
 
 
 def play(scenario: Scenario, stage: Stage, on_step: Callable[[StepResult], None] | None = None) -> Played:
-    """Play every step; stop at the first that does not meet its expectation. The witness has the last word."""
+    """Play every step; stop at the first that does not meet its expectation. The witness has the last word.
+
+    Raises `ConfigError` for a file that is wrong; any other error of the bench fails the step in which it arose.
+    """
     results: list[StepResult] = []
     status, reason = Status.PASSED, ""
     for step in scenario.steps:
@@ -70,8 +73,11 @@ def _play_step(step: Step, stage: Stage) -> tuple[StepResult, str]:
         outcome = VERBS[step.verb].act(stage, step.args)
     except NotOnThisCarrier as reason:
         came, status, why = str(reason), Status.SKIPPED, f"this carrier cannot do it: {reason}"
-    except StateUnreachable as error:
-        came, status, why = str(error), Status.FAILED, str(error)
+    except ConfigError:
+        raise
+    except BenchError as error:
+        came = str(error) if isinstance(error, StateUnreachable) else f"{type(error).__name__}: {error}"
+        status, why = Status.FAILED, f"line {step.line}, {step.label}: expected {expected}, but {came}"
     else:
         ended_ns = stage.now_ns()
         mismatch = step.expect.mismatch(outcome, ended_ns - began_ns)

@@ -136,6 +136,11 @@ class WallClock:
         """Return what this device believes the UTC time to be, in whole seconds, whether set or not."""
         return self.epoch_utc_s + self.offset_s + (now_ns + now_ns * self.drift_ppm // 1_000_000) // NS_PER_S
 
+    def first_ns(self, utc_s: int) -> int:
+        """Return the first world time at which `utc_s()` says this second."""
+        device_ns = (utc_s - self.epoch_utc_s - self.offset_s) * NS_PER_S
+        return -(-device_ns * 1_000_000 // (1_000_000 + self.drift_ppm))
+
     def utc_s_or_none(self, now_ns: int) -> int | None:
         """Return the UTC time, or None when this clock was never set."""
         return self.utc_s(now_ns) if self.is_set else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from wire.errors import LocalMisuse
 from wire.frame import Frame
@@ -35,6 +35,10 @@ class FaultRule:
     delay_ns: int = 0
 
     def __post_init__(self) -> None:
+        if self.kind not in get_args(FaultKind):
+            raise LocalMisuse(f"there is no fault {self.kind!r}; there are: {', '.join(get_args(FaultKind))}")
+        if self.skip < 0 or (self.count is not None and self.count < 0):
+            raise LocalMisuse(f"skip and count are numbers of frames, not {self.skip} and {self.count}")
         if not 0.0 <= self.probability <= 1.0:
             raise LocalMisuse(f"a probability lies between 0 and 1, not {self.probability}")
         if self.kind == "delay" and self.delay_ns <= 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ecu_sim.access import refused_access, require
+from ecu_sim.profile import ACTIVE_SESSION
 from ecu_sim.refusal import Refusal
 from ecu_sim.services.request import Request, ServiceSpec
 from ecu_sim.vehicle_state import SOURCES
@@ -40,11 +41,13 @@ def _value(server: UdsServer, number: int, now_ns: int) -> bytes | None:
     nrc = refused_access(server, access, now_ns)
     if nrc:
         raise Refusal(nrc, f"identifier {number:04X} is not released")
-    return server.memory.data[number] if did.source is None else SOURCES[did.source](server.vehicle)
+    if did.source is None:
+        return server.memory.data[number]
+    return bytes((server.state.session,)) if did.source == ACTIVE_SESSION else SOURCES[did.source](server.vehicle)
 
 
 def _write(server: UdsServer, request: Request) -> bytes:
-    """Order: 0x13, 0x31, 0x33 or 0x34, sequence 0x24, conditions; then the memory takes it."""
+    """Order: 0x13, 0x31, 0x33 or 0x34, conditions such as 0x22, sequence 0x24; then the memory takes it."""
     payload = request.payload
     if len(payload) < 4:
         raise Refusal(Nrc.incorrectMessageLengthOrInvalidFormat, "no data")

@@ -76,6 +76,16 @@ class Presented:
     backend_ca: x509.Certificate | None
     claims: DiagnosticClaims
 
+    def serials(self) -> frozenset[int]:
+        """Return the serials whose revocation ends what rests on this chain."""
+        chain = (self.leaf, self.backend_ca)
+        return frozenset(certificate.serial_number for certificate in chain if certificate is not None)
+
+    def end_utc_s(self) -> int:
+        """Return the last second in which the whole chain is valid (RFC 5280 section 4.1.2.5: the end is included)."""
+        chain = (self.leaf, self.backend_ca)
+        return min(int(certificate.not_valid_after_utc.timestamp()) for certificate in chain if certificate is not None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Challenged:
@@ -112,9 +122,9 @@ class CertificateGate:
         self._entropy = entropy
         self._challenged: _Challenged | None = None
         self._grant: Grant | None = None
-        self._serial = 0
+        self._serials: frozenset[int] = frozenset()
+        self._owner: ec.EllipticCurvePublicKey | None = None
         self._until_utc_s = 0
-        self._ask_again_ns = 0
 
     # ---- the grant
 
@@ -123,7 +133,7 @@ class CertificateGate:
         if self._grant is not None:
             if self.clock.utc_s(now_ns) > self._until_utc_s:
                 self._end(now_ns, GateEvent.EXPIRY)
-            elif self._serial in self.trust.revoked_serials:
+            elif not self._serials.isdisjoint(self.trust.revoked_serials):
                 self._end(now_ns, GateEvent.REVOKED)
         return self._grant
 
@@ -207,9 +217,11 @@ class CertificateGate:
         assert isinstance(public_key, ec.EllipticCurvePublicKey)
         if not ownership_proven(public_key, proof, challenged.challenge, self.vin, self.ecu_address):
             self._refuse(now_ns, "ownership", Nrc.ownershipVerificationFailed)
+        self._run_checks(challenged.presented, now_ns)  # it may have ended or been revoked since
         claims = challenged.presented.claims
-        self._serial = leaf.serial_number
-        self._until_utc_s = int(leaf.not_valid_after_utc.timestamp())
+        self._serials = challenged.presented.serials()
+        self._owner = public_key
+        self._until_utc_s = challenged.presented.end_utc_s()
         self._grant = Grant(
             scheme=self.name, role=claims.role, scope=claims.scope, ident=f"{leaf.serial_number:x}", since_ns=now_ns
         )
@@ -228,8 +240,11 @@ class CertificateGate:
         if evaluation_id != self.options.enhanced_evaluation_id:
             raise Refusal(Nrc.requestOutOfRange, f"certificate evaluation id {evaluation_id:#06x}")
         presented = self._checked(chain, now_ns)
+        if presented.leaf.public_key() != self._owner:  # certificates travel in clear: another person's adds nothing
+            self._refuse(now_ns, "ownership", Nrc.ownershipVerificationFailed)
         added = presented.claims.scope & self.options.enhanced_max_scope
-        self._until_utc_s = min(self._until_utc_s, int(presented.leaf.not_valid_after_utc.timestamp()))
+        self._serials |= presented.serials()
+        self._until_utc_s = min(self._until_utc_s, presented.end_utc_s())
         self._grant = Grant(
             scheme=self.name, role=grant.role, scope=grant.scope | added, ident=grant.ident, since_ns=grant.since_ns
         )
@@ -244,10 +259,13 @@ class CertificateGate:
         except CertificateFormatError as error:
             self.log.write(now_ns, "refused", f"format: {error}")
             raise Refusal(Nrc.certificateVerificationFailedInvalidFormat, "certificate refused: format") from None
+        self._run_checks(presented, now_ns)
+        return presented
+
+    def _run_checks(self, presented: Presented, now_ns: int) -> None:
         for reason, nrc, check in CERTIFICATE_CHECKS:
             if not check(self, presented, now_ns):
                 self._refuse(now_ns, reason, nrc)
-        return presented
 
     def _refuse(self, now_ns: int, reason: str, nrc: int) -> None:
         self.log.write(now_ns, "refused", reason)
@@ -319,16 +337,12 @@ class CertificateGate:
         """Sleep has ended the grant; there is nothing to resume."""
 
     def handle_timer(self, now_ns: int) -> None:
-        """End the grant with the certificate; a clock that drifts is asked again in a second."""
-        if self.grant(now_ns) is not None:
-            self._ask_again_ns = now_ns + NS_PER_S
+        """End the grant with the certificate."""
+        self.grant(now_ns)
 
     def next_deadline(self) -> int | None:
-        """Return when the certificate ends by this ECU's clock, drift aside."""
-        if self._grant is None:
-            return None
-        left_s = self._until_utc_s + 1 - self.clock.epoch_utc_s - self.clock.offset_s
-        return max(left_s * NS_PER_S, self._ask_again_ns)
+        """Return when the certificate ends by this ECU's clock."""
+        return None if self._grant is None else self.clock.first_ns(self._until_utc_s + 1)
 
 
 class Fields:

@@ -21,9 +21,10 @@ class TrustStore:
         self.update(keys)
 
     def update(self, keys: KeySet) -> None:
-        """Take a newer key set. Raises `ValueError` when the root is not a certificate."""
-        self.root_ca = x509.load_der_x509_certificate(keys.root_ca)
+        """Take a newer key set, whole or not at all. Raises `ValueError` when the root or a token key cannot be read."""
+        root_ca = x509.load_der_x509_certificate(keys.root_ca)
         public_keys = [Ed25519PublicKey.from_public_bytes(raw) for raw in keys.token_keys]
+        self.root_ca = root_ca
         self.token_keys = {key_id(key): key for key in public_keys}
         self.revoked_serials = keys.revoked_serials
         self.revoked_tokens = keys.revoked_tokens

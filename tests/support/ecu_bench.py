@@ -205,11 +205,6 @@ class Ecu:
         return self.server.state.session
 
 
-def did_text(number: int) -> str:
-    """Return a DID or RID as in a request: `06 00`."""
-    return number.to_bytes(2, "big").hex(" ").upper()
-
-
 def refused(sid: int, nrc: int) -> str:
     """Return a negative answer as hex."""
     return f"7F {sid:02X} {nrc:02X}"
