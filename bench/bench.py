@@ -15,7 +15,7 @@ from typing import Self
 from bench.person import Person
 from bench.portal_port import DirectPortal
 from bench.stage import BenchStage
-from bench.tester import BenchTester
+from bench.tester import TESTER_SERIAL, BenchTester
 from bench.topology import Car
 from bench.vehicle_file import OBD, load_vehicle
 from ecu_sim.unlock.trust import TrustStore
@@ -23,6 +23,7 @@ from portal_sim.keys import make_keys
 from portal_sim.options import CHEAP_COST, PortalOptions
 from portal_sim.portal import Portal
 from scenarios.strategy import Goal, Strategy
+from vci_driver.drivers.virtual import VirtualChannel
 from vci_driver.link import DiagnosticLink
 from vci_driver.portal_client import PortalClient
 from vci_driver.registry import open_channel
@@ -35,7 +36,6 @@ from wire.trace_files import write_all
 from wire.world import World
 
 DEFAULT_VEHICLE = "vag-golf"
-TESTER_SERIAL = "SGW-BENCH-0001"
 
 
 class WitnessViolation(BenchError):
@@ -115,6 +115,7 @@ class Bench:
         car = self.car
         options = {"bus": car.buses[OBD], "name": "tester", "supply_mv": lambda: car.state.supply_mv}
         channel = open_channel("virtual", OBD, options, self.world)
+        assert isinstance(channel, VirtualChannel)
         link = DiagnosticLink(self.world, [channel], car.car_map())
         tester = Tester(
             link=link,
@@ -122,7 +123,7 @@ class Bench:
             entropy=SeededEntropy(self.world.rng("tester")),
             today=lambda: bcd_date(self.world.utc_s()),
         )
-        return BenchTester(self, tester)
+        return BenchTester(self, tester, channel)
 
     def person(self, name: str = "technician") -> Person:
         """Return a person by name; everyone exists, but has no account until they sign up."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from udsoncan.exceptions import NegativeResponseException
 
 from bench.tester import role_of
 from bench.vehicle_file import OBD
-from scenarios.stage import OutageKind, Outcome, OutcomeKind, TamperKind, VehicleChange
+from scenarios.stage import OutageKind, Outcome, OutcomeKind, TamperKind, TransportChange, VehicleChange
 from scenarios.strategy import Strategy
 from vci_driver.outcome import UnlockFailed, UnlockReport, UnlockResult
 from vci_driver.unlocking import ASK_ERRORS
@@ -128,6 +128,15 @@ class BenchStage:
             return portal_refused(error)
         return Outcome(kind=OutcomeKind.POSITIVE, text=f"{self._person(person).full_name} is logged in")
 
+    def race_login(self, person: str) -> Outcome:
+        """See `Stage`."""
+        lost = self._bench.tester().race_login(person)
+        message = " ".join(error.sentence for error in lost)
+        facts: Facts = {"winners": 2 - len(lost), "message": message}
+        return Outcome(
+            kind=OutcomeKind.POSITIVE, text=f"{2 - len(lost)} of 2 testers logged in. {message}", facts=facts
+        )
+
     def logout(self) -> Outcome:
         """See `Stage`."""
         try:
@@ -137,7 +146,13 @@ class BenchStage:
         return Outcome(kind=OutcomeKind.POSITIVE, text="logged out")
 
     def _ask(self, act: Callable[[], Outcome]) -> Outcome:
-        """Run an act that talks to a unit; a refusal, silence or broken answer is an outcome."""
+        """Run an act that talks to a unit; a refusal, silence or broken answer is an outcome. Fact: `pending`, the 0x78s."""
+        counters = self._bench.tester().core.link.counters
+        before = counters.pending
+        outcome = self._outcome(act)
+        return replace(outcome, facts={**outcome.facts, "pending": counters.pending - before})
+
+    def _outcome(self, act: Callable[[], Outcome]) -> Outcome:
         try:
             return act()
         except NegativeResponseException as refused:
@@ -175,11 +190,14 @@ class BenchStage:
     def unlock(self, ecu: str, *, role: str, scope: Sequence[str] | None) -> Outcome:
         """See `Stage`."""
         tester = self._bench.tester()
-        try:
-            report = tester.unlock(ecu, role=role, scope=scope)
-        except UnlockFailed as failed:
-            return unlock_failed(failed)
-        return self._opened(report)
+
+        def act() -> Outcome:
+            try:
+                return self._opened(tester.unlock(ecu, role=role, scope=scope))
+            except UnlockFailed as failed:
+                return unlock_failed(failed)
+
+        return self._ask(act)
 
     def _opened(self, report: UnlockReport) -> Outcome:
         if report.audit_id is not None:
@@ -351,6 +369,29 @@ class BenchStage:
     def entitle(self, person: str, *, role: str) -> Outcome:
         """See `Stage`."""
         self._bench.backend.entitle(self._person(person).email, self._bench.car.spec.make, role_of(role))
+        return DONE
+
+    def transport(self, ecu: str, change: TransportChange) -> Outcome:
+        """See `Stage`."""
+        given = {
+            "block_size": change.block_size,
+            "stmin": change.stmin,
+            "wait_frames": change.wait_frames,
+            "padding": change.padding,
+            "rx_buffer_bytes": change.buffer_bytes,
+        }
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        self._bench.car.unit(ecu).core.stack.configure(0, lambda options: replace(options, **changes))
+        return DONE
+
+    def unplug(self, *, can_id: int | None, frames: int) -> Outcome:
+        """See `Stage`."""
+        self._bench.tester().unplug(can_id, frames)
+        return DONE
+
+    def plug_in(self) -> Outcome:
+        """See `Stage`."""
+        self._bench.tester().plug_in()
         return DONE
 
     def wait(self, duration_ns: int) -> Outcome:

@@ -6,6 +6,7 @@ unless the signature itself is what is spoiled.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -24,6 +25,8 @@ from wire.token import Generation, Token, TokenClaims, key_id, sign
 
 OTHER_VIN = "WVWZZZCDZSW999999"
 HOUR_S = 3600
+SIGNATURE_LEN = 64
+"""Of Ed25519, and of HMAC-SHA512."""
 _STRANGER_SCALAR = 0x5EC7
 _STRANGER_KEY = ec.derive_private_key(_STRANGER_SCALAR, ec.SECP256R1())
 _STRANGER_TOKEN_KEY = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x01")
@@ -100,6 +103,11 @@ class Tamperer:
     def _token_issuer(self, payload: bytes, _: int) -> bytes:
         claims = replace(Token.decode(payload).claims, key_id=key_id(_STRANGER_TOKEN_KEY.public_key()))
         return sign(claims, _STRANGER_TOKEN_KEY).encode()
+
+    def _token_algorithm(self, payload: bytes, _: int) -> bytes:
+        """Algorithm confusion: a keyed hash under the public key, as long as a signature, where a signature belongs."""
+        public_key = self._portal.keys.token_key.public_key().public_bytes_raw()
+        return payload[:-SIGNATURE_LEN] + hmac.digest(public_key, payload[:-SIGNATURE_LEN], "sha512")
 
     # ---- certificates
 
@@ -211,6 +219,7 @@ TOKEN_TAMPERING: dict[TamperKind, Act] = {
     K.WRONG_SCOPE: T._token_scope,
     K.WRONG_GENERATION: T._token_generation,
     K.OTHER_ISSUER: T._token_issuer,
+    K.OTHER_ALGORITHM: T._token_algorithm,
 }
 CERTIFICATE_TAMPERING: dict[TamperKind, Act] = {
     K.FLIP_BIT: T._cert_flipped,

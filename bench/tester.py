@@ -6,15 +6,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.person import Person
+from vci_driver.drivers.virtual import VirtualChannel
 from vci_driver.outcome import LockState, UnlockReport
+from vci_driver.portal_client import PortalClient
 from vci_driver.tester import Identification, Tester, UnitReport
 from vci_driver.uds_connection import EcuClient
+from wire.can_bus import CanBus
 from wire.errors import LocalMisuse
-from wire.portal_api import LoginStep
+from wire.frame import Frame
+from wire.portal_api import LoginStep, PortalError
 from wire.token import ALL_SCOPES, Role, Scope
 
 if TYPE_CHECKING:
     from bench.bench import Bench
+
+TESTER_SERIAL = "SGW-BENCH-0001"
 
 
 def role_of(word: str) -> Role:
@@ -42,8 +48,9 @@ def scope_of(words: Sequence[str] | None) -> Scope:
 class BenchTester:
     """What a test or scenario does with the tester. Everything that `core` offers is there too."""
 
-    def __init__(self, bench: Bench, core: Tester) -> None:
+    def __init__(self, bench: Bench, core: Tester, channel: VirtualChannel) -> None:
         self.core = core
+        self.channel = channel
         self.accepted_code: dict[str, str] = {}
         self._bench = bench
 
@@ -71,6 +78,45 @@ class BenchTester:
         if who.authenticator is None:
             raise LocalMisuse(f"{who.name!r} has no authenticator to read a code from")
         return who.authenticator.fresh_code(self._bench.world)
+
+    def race_login(self, person: str = "technician") -> list[PortalError]:
+        """Log a person in on two testers with one code in one instant; return why one (or both) did not get in."""
+        who = self._bench.person(person)
+        clients = [PortalClient(self._bench.portal, f"{TESTER_SERIAL}-{name}") for name in ("A", "B")]
+        steps = [client.begin_login(who.email, who.password) for client in clients]
+        code = self._shown_code(who)
+        lost = []
+        for client, step in zip(clients, steps, strict=True):
+            try:
+                client.finish_login(step, code)
+            except PortalError as error:
+                lost.append(error)
+        return lost
+
+    def unplug(self, can_id: int | None = None, frames: int = 1) -> None:
+        """Pull the adapter out of the socket: now, or when `frames` frames with `can_id` went by on the tester's bus."""
+        if can_id is None:
+            self.channel.unplug()
+            return
+        world, bus, left = self._bench.world, self.channel.port.bus, frames
+
+        def pull() -> None:
+            bus.untap(count)
+            self.channel.unplug()
+
+        def count(now_ns: int, _bus: CanBus, frame: Frame, _sender: str) -> None:
+            nonlocal left
+            if frame.can_id == can_id:
+                left -= 1
+                if left == 0:
+                    world.call_at(now_ns, pull)
+
+        bus.tap(count)
+
+    def plug_in(self) -> None:
+        """Put the adapter back; what was under way is lost."""
+        self.channel.replug()
+        self.core.link.recover()
 
     def logout(self) -> None:
         """Log out."""

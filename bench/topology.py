@@ -249,8 +249,6 @@ class Car:
         state, now_ns = self.state, self.world.now_ns
         if change.speed_kmh is not None:
             state.speed_kmh = change.speed_kmh
-        if change.supply_mv is not None:
-            state.supply_mv = change.supply_mv
         if change.bonnet_open is not None:
             state.bonnet_open = change.bonnet_open
             self.witness.bonnet(is_open=change.bonnet_open, odometer_km=state.odometer_km)
@@ -267,10 +265,13 @@ class Car:
 
     def _change_power(self, change: VehicleChange, now_ns: int) -> None:
         state = self.state
-        if change.battery is not None and change.battery != state.battery:
-            state.battery = change.battery
+        supplied = state.supplied
+        if change.supply_mv is not None:
+            state.supply_mv = change.supply_mv
+        state.battery = _given(change.battery, state.battery)
+        if state.supplied != supplied:
             for unit in self.units.values():
-                if change.battery:
+                if state.supplied:
                     unit.regain_supply(now_ns)
                 else:
                     unit.lose_supply(now_ns)

@@ -81,9 +81,7 @@ def _chain_rows() -> list[Row]:
     return [
         _rate("(d) login to unlock, SFD", ours.chains("vag-golf", "cluster"), 300),
         _rate("(d) login to unlock, certificate", ours.chains("mb-eclass", "gateway"), 100),
-        Row(
-            what="90 minutes, bus silent", measured=ours.expiry(traffic=False) * 1e3, target=20, unit="ms", less=True
-        ),
+        Row(what="90 minutes, bus silent", measured=ours.expiry(traffic=False) * 1e3, target=20, unit="ms", less=True),
         Row(
             what="90 minutes, tester present and traffic",
             measured=ours.expiry(traffic=True) * 1e3,

@@ -19,6 +19,10 @@ class PowerEvent(StrEnum):
     WAKE = "wake"
 
 
+BROWN_OUT_MV = 6_000
+"""Below this a control unit restarts; cranking dips to 5.5 V for half a second. (The threshold is our own choice.)"""
+
+
 class VehicleState:
     """Plain values. `supply_mv` in millivolts; `odometer_km` counts up only."""
 
@@ -44,6 +48,11 @@ class VehicleState:
         self.sleeping = False
         self.body_controller_lost = False
         self.crash = False
+
+    @property
+    def supplied(self) -> bool:
+        """Whether control units run: the battery is there, and no dip is deeper than they bridge."""
+        return self.battery and self.supply_mv >= BROWN_OUT_MV
 
 
 Condition = Callable[[VehicleState], int]

@@ -36,6 +36,8 @@ FACTS: Mapping[str, Kind] = {
     "silent": list_of(TEXT),
     "dtcs": integer(0, 65_535),
     "answers": list_of(TEXT),
+    "pending": integer(0, 1000),
+    "winners": integer(0, 2),
     "identity": choice(*CheckState),
     "company": choice(*CompanyState),
     "personal-profile": BOOLEAN,

@@ -32,7 +32,7 @@ class OutcomeKind(StrEnum):
 class Outcome:
     """How an act ended. `payload`: the UDS answer's bytes; `nrc`: of a negative answer; `portal_code`: a
     `PortalErrorCode`; `result`: the tester's result code of an unlock (1, -1 .. -6); `facts`: named values that a scenario
-    may expect (`locked`, `minutes-left`, `units`, `identity` ...); `text`: one line for people.
+    may expect (`locked`, `minutes-left`, `units`, `pending` ...); `text`: one line for people.
     """
 
     kind: OutcomeKind
@@ -59,6 +59,19 @@ class VehicleChange:
     sleeping: bool | None = None
     body_controller_lost: bool | None = None
     crash: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportChange:
+    """How a unit's ISO-TP behaves; None leaves it as it is. `stmin`: the byte that its flow control announces (reserved values
+    too); `wait_frames`: waits before each go-ahead; `padding`: the fill byte; `buffer_bytes`: longest message it takes.
+    """
+
+    block_size: int | None = None
+    stmin: int | None = None
+    wait_frames: int | None = None
+    padding: int | None = None
+    buffer_bytes: int | None = None
 
 
 class TamperKind(StrEnum):
@@ -145,6 +158,9 @@ class Stage(Protocol):
         `reused` for the last one that was accepted, or six digits.
         """
 
+    def race_login(self, person: str) -> Outcome:
+        """Two testers log one person in with one code in one instant. Facts: `winners`, `message` of who lost."""
+
     def logout(self) -> Outcome:
         """Log out."""
 
@@ -215,6 +231,15 @@ class Stage(Protocol):
 
     def entitle(self, person: str, *, role: str) -> Outcome:
         """The back end entitles a person to a role for this make."""
+
+    def transport(self, ecu: str, change: TransportChange) -> Outcome:
+        """Change how a unit's ISO-TP behaves (the gateway's: towards the tester)."""
+
+    def unplug(self, *, can_id: int | None, frames: int) -> Outcome:
+        """Pull the tester's adapter out of the vehicle's socket: now, or when so many frames with `can_id` went by."""
+
+    def plug_in(self) -> Outcome:
+        """Put the adapter back; what was under way is lost."""
 
     def wait(self, duration_ns: int) -> Outcome:
         """Let time pass."""

@@ -21,7 +21,7 @@ from scenarios.kinds import (
     integer,
     list_of,
 )
-from scenarios.stage import OutageKind, Outcome, Stage, TamperKind, VehicleChange
+from scenarios.stage import OutageKind, Outcome, Stage, TamperKind, TransportChange, VehicleChange
 from scenarios.strategy import STATES, Goal
 from wire.clock import NS_PER_S
 from wire.faults import FOREVER_NS, FaultRule
@@ -114,6 +114,19 @@ def _vehicle(stage: Stage, args: Args) -> Outcome:
     )
 
 
+def _transport(stage: Stage, args: Args) -> Outcome:
+    return stage.transport(
+        args["ecu"],
+        TransportChange(
+            block_size=args["block-size"],
+            stmin=args["stmin"],
+            wait_frames=args["wait-frames"],
+            padding=args["padding"],
+            buffer_bytes=args["buffer-bytes"],
+        ),
+    )
+
+
 def _seconds(duration_ns: int) -> int:
     return duration_ns // NS_PER_S
 
@@ -121,6 +134,7 @@ def _seconds(duration_ns: int) -> int:
 _PICTURE = choice(*_PICTURES)
 _FAULT_KIND = choice("drop", "duplicate", "delay", "corrupt", "error")
 _CAN_ID = integer(0, 0x9FFF_FFFF)
+_BYTE = integer(0, 0xFF)
 
 _TABLE = (
     # ---- people
@@ -217,6 +231,12 @@ _TABLE = (
             Param(name="password", kind=TEXT, doc="the person's own when left out"),
         ),
         act=lambda s, a: s.login(a["person"], code=a["code"], password=a["password"]),
+    ),
+    Verb(
+        name="race-login",
+        doc="two testers send one person's code in one instant",
+        params=(PERSON,),
+        act=lambda s, a: s.race_login(a["person"]),
     ),
     Verb(name="logout", doc="log out on the tester", params=(), act=lambda s, _: s.logout()),
     Verb(name="identify", doc="read the VIN and the installed units", params=(), act=lambda s, _: s.identify()),
@@ -335,6 +355,29 @@ _TABLE = (
         act=_fault,
     ),
     Verb(name="clear-faults", doc="take all wire faults out of force", params=(), act=lambda s, _: s.clear_faults()),
+    Verb(
+        name="transport",
+        doc="change how a unit's ISO-TP behaves (the gateway's: towards the tester)",
+        params=(
+            ECU,
+            Param(name="block-size", kind=_BYTE, doc="frames between two flow controls; 0: no further one"),
+            Param(name="stmin", kind=_BYTE, doc="the separation time's byte, reserved values too"),
+            Param(name="wait-frames", kind=integer(0, 1000), doc="waits before each go-ahead"),
+            Param(name="padding", kind=_BYTE, doc="the byte that fills frames"),
+            Param(name="buffer-bytes", kind=integer(8, 1_000_000), doc="the longest message it takes"),
+        ),
+        act=_transport,
+    ),
+    Verb(
+        name="unplug",
+        doc="pull the tester's adapter out of the socket",
+        params=(
+            Param(name="can-id", kind=_CAN_ID, doc="not now: once frames with this identifier went by"),
+            Param(name="frames", kind=integer(1, 1_000_000), default=1, doc="so many of them"),
+        ),
+        act=lambda s, a: s.unplug(can_id=a["can-id"], frames=a["frames"]),
+    ),
+    Verb(name="plug-in", doc="put the tester's adapter back", params=(), act=lambda s, _: s.plug_in()),
     Verb(
         name="tamper",
         doc="spoil the next unlock that the back end issues",

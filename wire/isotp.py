@@ -238,11 +238,7 @@ class Channel:
         self.stream = stream
         self.tag: object = None
         self.active = False
-        self._options = options
-        self._fd = options.tx_dl > 8
-        self._brs = self._fd and options.brs
-        fill = b"" if options.padding is None else bytes((options.padding,))
-        self._fill = [fill * (7 - size) for size in range(8)]
+        self.configure(options)
         self._queue: deque[bytes] = deque()
         self._tx: bytearray | bytes | None = None
         self._tx_len = 0
@@ -262,6 +258,19 @@ class Channel:
         self.rx_deadline_ns: int | None = None
         self._rx_wait_due = False
         self._fc_waits = 0
+
+    @property
+    def options(self) -> IsoTpOptions:
+        """How this channel behaves."""
+        return self._options
+
+    def configure(self, options: IsoTpOptions) -> None:
+        """Behave so from the next frame on."""
+        self._options = options
+        self._fd = options.tx_dl > 8
+        self._brs = self._fd and options.brs
+        fill = b"" if options.padding is None else bytes((options.padding,))
+        self._fill = [fill * (7 - size) for size in range(8)]
 
     @property
     def sending(self) -> bool:

@@ -6,6 +6,7 @@ Flow control goes first, so that no peer waits for it behind our own data; data 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from wire.errors import LocalMisuse
 from wire.frame import Frame
@@ -75,6 +76,12 @@ class IsoTpStack:
     def listen_ids(self, port: int) -> tuple[int, ...]:
         """Return the identifiers that `port` hears."""
         return tuple(self._ports[port].by_id)
+
+    def configure(self, port: int, change: Callable[[IsoTpOptions], IsoTpOptions]) -> None:
+        """Change how all channels of `port` behave, from the next frame on."""
+        for channel in self._channels:
+            if channel.port == port:
+                channel.configure(change(channel.options))
 
     # ---- in
 
