@@ -7,11 +7,10 @@ and says in which line what is wrong; what the *token* says is the control unit'
 from __future__ import annotations
 
 import base64
-import binascii
 import textwrap
 from collections.abc import Mapping
 
-from wire.errors import ConfigError
+from wire.errors import ConfigError, LocalMisuse
 
 REQUEST = "SFD UNLOCK REQUEST"
 TOKEN = "SFD UNLOCK TOKEN"  # noqa: S105 - a heading
@@ -21,7 +20,20 @@ _BASE64_WIDTH = 64
 
 
 def encode_text(kind: str, headers: Mapping[str, str], data: bytes) -> str:
-    """Return `data` as text of a kind (`REQUEST`, `TOKEN`), with headers for the person who carries it."""
+    """Return `data` as text of a kind (`REQUEST`, `TOKEN`), with headers for the person who carries it.
+
+    Raises `LocalMisuse` for a header that does not fit in one line.
+    """
+    for name, value in headers.items():
+        if (
+            not name
+            or ":" in name
+            or not f"{name}{value}".isprintable()
+            or (name.strip(), value.strip()) != (name, value)
+        ):
+            raise LocalMisuse(
+                f"a header is one line of name and value, without spaces around them: {name!r}: {value!r}"
+            )
     head = [f"{name}: {value}" for name, value in headers.items()]
     body = textwrap.wrap(base64.b64encode(data).decode("ascii"), _BASE64_WIDTH)
     return "\n".join([f"-----BEGIN {kind}-----", *head, "", *body, f"-----END {kind}-----", ""])
@@ -48,17 +60,17 @@ def decode_text(kind: str, text: str, *, path: str = "") -> tuple[dict[str, str]
 def _headers(lines: list[str], path: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for number, line in enumerate(lines, start=2):
-        name, colon, value = line.partition(": ")
-        if not colon or not name or name in headers:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name in headers or value[:1] not in {"", " "}:
             raise ConfigError(f"not a header line, or one that stands twice: {line[:60]!r}", path=path, line=number)
-        headers[name] = value
+        headers[name] = value.strip()
     return headers
 
 
 def _data(lines: list[str], path: str, *, first_line: int) -> bytes:
     try:
         data = base64.b64decode("".join(lines), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ConfigError(f"not base64: {error}", path=path, line=first_line) from None
     if not data:
         raise ConfigError("there is no base64 between the empty line and the end", path=path, line=first_line)
