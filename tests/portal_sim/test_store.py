@@ -230,9 +230,10 @@ class Dawdler(Account):
 
     @property
     def last_step(self) -> int:
+        seen = self.seen
         with suppress(BrokenBarrierError):  # the other one is kept out: as it should be
             self.gate.wait(timeout=0.05)
-        return self.seen
+        return seen
 
     @last_step.setter
     def last_step(self, step: int) -> None:
