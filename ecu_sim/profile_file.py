@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
@@ -29,6 +30,7 @@ from ecu_sim.unlock.sfd import SfdOptions
 from ecu_sim.vehicle_state import CONDITIONS, SOURCES
 from wire.durations import read_duration
 from wire.errors import ConfigError
+from wire.frame import EXTENDED, EXTENDED_MASK, STANDARD_MASK
 from wire.seed_key import ALGORITHMS
 from wire.strict_yaml import Node, load
 from wire.token import Scope
@@ -60,6 +62,12 @@ _ECU_KEYS = [
     "max_dids",
     "max_answer_bytes",
 ]
+_MS = 1_000_000
+P2_RANGE_NS = (20 * _MS, 0xFFFF * _MS)
+"""0x78 goes out 10 ms before P2 ends, and the session's answer holds P2 in 16 bits of milliseconds."""
+P2_STAR_RANGE_NS = (20 * _MS, 0xFFFF * 10 * _MS)
+"""As P2, in 16 bits of 10 ms."""
+_HEX_KEY = re.compile(r"[0-9A-Fa-f]{1,8}")
 _ACCESS_KEYS = ("sessions", "security", "scope", "conditions")
 _GATES: Mapping[str, type[SfdOptions | CertificateOptions]] = {
     "sfd": SfdOptions,
@@ -87,7 +95,11 @@ def _load_extended(path: Path, depth: int) -> Node:
         return node
     if depth >= MAX_EXTENDS:
         raise extends.error("extends in a circle")
-    return _merged(_load_extended(path.parent / f"{extends.text()}.yaml", depth + 1), node)
+    base = extends.text()
+    names = sorted(other.stem for other in path.parent.glob("*.yaml"))
+    if base not in names:
+        raise extends.error(f"no profile {base!r} in this folder to extend; there are: {', '.join(names)}")
+    return _merged(_load_extended(path.parent / f"{base}.yaml", depth + 1), node)
 
 
 def _merged(base: Node, over: Node) -> Node:
@@ -103,25 +115,29 @@ def read_profile(node: Node, name: str) -> EcuProfile:
     """Build a profile from a file's node."""
     node.mapping(_ECU_KEYS)
     sessions = _sessions(node.require("sessions"))
-    security = {level.level: level for level in _each(node, "security", _security)}
+    security = {level.level: level for level in _each(node, "security", _security, 0x7D)}
     get = node.get
     functional, padding, timing, gate = get("functional_ids"), get("padding"), get("timing"), get("gate")
     nrc, busy, access = get("locked_nrc"), get("busy"), get("security_access")
+    request_id, response_id = _can_id(node.require("request_id")), _can_id(node.require("response_id"))
+    functional_ids = tuple(_can_id(item) for item in functional.items()) if functional else ()
+    if len({request_id, response_id, *functional_ids}) < 2 + len(functional_ids):
+        raise node.error("request_id, response_id and functional_ids are all different")
     return EcuProfile(
         name=name,
         title=node.require("title").text(),
         address=node.require("address").integer(0, 0xFFFF),
-        request_id=node.require("request_id").integer(0, 0x9FFF_FFFF),
-        response_id=node.require("response_id").integer(0, 0x9FFF_FFFF),
-        functional_ids=tuple(item.integer(0, 0x9FFF_FFFF) for item in functional.items()) if functional else (),
+        request_id=request_id,
+        response_id=response_id,
+        functional_ids=functional_ids,
         services=_services(node.require("services")),
         sessions=sessions,
-        dids={did.did: did for did in _each(node, "dids", _did)},
-        routines={routine.rid: routine for routine in _each(node, "routines", _routine)},
-        dtcs=tuple(_each(node, "dtcs", _dtc)),
+        dids={did.did: did for did in _each(node, "dids", _did, 0xFFFF)},
+        routines={routine.rid: routine for routine in _each(node, "routines", _routine, 0xFFFF)},
+        dtcs=tuple(_each(node, "dtcs", _dtc, 0xFF_FFFE)),
         security=security,
         security_access="after_grant" if access and access.choice(("none", "after_grant")) == "after_grant" else "none",
-        timing=_options(timing, Timing) if timing else Timing(),
+        timing=_timing(timing) if timing else Timing(),
         gate=_gate(gate) if gate else None,
         locked_nrc=_nrc(nrc) if nrc else Nrc.securityAccessDenied,
         busy="ignore" if busy and busy.choice(("refuse", "ignore")) == "ignore" else "refuse",
@@ -131,17 +147,40 @@ def read_profile(node: Node, name: str) -> EcuProfile:
     )
 
 
-def _each(node: Node, key: str, reader: Any) -> list[Any]:
-    """Read a mapping of hex-keyed entries in the file's order."""
+def _each(node: Node, key: str, reader: Any, high: int) -> list[Any]:
+    """Read a mapping of hex-keyed entries, up to `high`, in the file's order."""
     entries = node.get(key)
-    return [reader(entry, _hex_key(entry, number)) for number, entry in entries.mapping().items()] if entries else []
+    return [reader(entry, number) for number, entry in _hex_keyed(entries, high).items()] if entries else []
 
 
-def _hex_key(node: Node, text: str) -> int:
-    try:
-        return int(text, 16)
-    except ValueError:
-        raise node.error(f"expected a key in hex, as in F190, got {text!r}") from None
+def _hex_keyed(node: Node, high: int) -> dict[int, Node]:
+    entries: dict[int, Node] = {}
+    for text, entry in node.mapping().items():
+        number = int(text, 16) if _HEX_KEY.fullmatch(text) else -1
+        if not 0 <= number <= high:
+            raise entry.error(f"expected a key in hex from 0 to {high:X}, as in F190, got {text!r}")
+        if number in entries:
+            raise entry.error(f"{number:X} stands here twice, in different spelling")
+        entries[number] = entry
+    return entries
+
+
+def _can_id(node: Node) -> int:
+    can_id = node.integer(0, EXTENDED | EXTENDED_MASK)
+    if STANDARD_MASK < can_id < EXTENDED:
+        raise node.error(f"an identifier of 29 bits is written with bit 31 set: {can_id | EXTENDED:#x}")
+    return can_id
+
+
+def _timing(node: Node) -> Timing:
+    timing = _options(node, Timing)
+    for key, value_ns, (low_ns, high_ns) in (
+        ("p2", timing.p2_ns, P2_RANGE_NS),
+        ("p2_star", timing.p2_star_ns, P2_STAR_RANGE_NS),
+    ):
+        if not low_ns <= value_ns <= high_ns:
+            raise node.require(key).error(f"expected a time from {low_ns // _MS} ms to {high_ns // _MS} ms")
+    return timing
 
 
 def _number(node: Node | None, default: int, low: int, high: int) -> int:
@@ -167,23 +206,31 @@ def _access(node: Node | None) -> Access:
     sessions, security, scope, conditions = (node.get(key) for key in _ACCESS_KEYS)
     return Access(
         sessions=_sessions(sessions) if sessions else frozenset(),
-        security=security.integer(1, 0x7D) if security else None,
+        security=_level(security) if security else None,
         scope=SCOPES[scope.choice(tuple(SCOPES))] if scope else NO_SCOPE,
         conditions=tuple(item.choice(tuple(CONDITIONS)) for item in conditions.items()) if conditions else (),
     )
 
 
+def _level(node: Node) -> int:
+    level = node.integer(1, 0x7D)
+    if level % 2 == 0:
+        raise node.error(f"a level is named by its odd request number, not {level:02X}")
+    return level
+
+
 def _services(node: Node) -> dict[int, ServiceRule]:
     rules = {}
-    for key, entry in node.mapping().items():
-        sid = _hex_key(entry, key)
+    for sid, entry in _hex_keyed(node, 0xFF).items():
         if sid not in SERVICES:
-            raise entry.error(f"no service {key}; there are: {', '.join(f'{number:02X}' for number in SERVICES)}")
+            raise entry.error(f"no service {sid:02X}; there are: {', '.join(f'{number:02X}' for number in SERVICES)}")
         if entry.value is None:
             rules[sid] = ServiceRule()
             continue
         entry.mapping(("access", "sub_functions", "work"))
         subs = entry.get("sub_functions")
+        if subs is not None and SERVICES[sid].sub_functions is None:
+            raise subs.error(f"service {sid:02X} offers no choice of sub-functions")
         rules[sid] = ServiceRule(
             access=_access(entry.get("access")),
             sub_functions=frozenset(item.integer(0, 0x7F) for item in subs.items()) if subs else frozenset(),
@@ -198,10 +245,14 @@ def _did(node: Node, number: int) -> Did:
     if sum(part is not None for part in (text, raw, source)) != 1:
         raise node.error("a data identifier has exactly one of text, hex, source")
     if text is not None:
-        value = text.text().encode("ascii", "replace")
+        if not text.text().isascii():
+            raise text.error("expected ASCII text; write other bytes as hex")
+        value = text.text().encode("ascii")
     else:
         value = raw.hex_bytes() if raw is not None else b""
     read, write, requires, name = node.get("read"), node.get("write"), node.get("requires_written"), node.get("name")
+    if source is not None and write is not None:
+        raise write.error("a measured value (source) cannot be written")
     return Did(
         did=number,
         name=name.text() if name else "",

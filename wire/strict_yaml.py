@@ -157,6 +157,8 @@ def loads(text: str, path: str = "<text>") -> Node:
 
 
 MAX_DEPTH = 20
+MAX_INTEGER_BITS = 64
+"""No value of these files is larger, and Python refuses to print a number of thousands of digits in an error."""
 MAX_NODES = 100_000
 """Values in one file, counting what aliases repeat: a short file of aliases can stand for more than memory holds."""
 
@@ -222,6 +224,8 @@ def _node(node: yaml.Node, path: str, key: str, depth: int, count: Iterator[int]
         raise ConfigError(
             f"not a plain value: {node.value!r:.80} ({node.tag.rpartition(':')[2]})", path=path, line=line, key=key
         ) from None
+    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+        raise ConfigError("a number of more than 64 bits", path=path, line=line, key=key)
     return Node(value, path, line, key)
 
 
