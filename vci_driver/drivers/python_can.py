@@ -221,7 +221,8 @@ def _open_bus(interface: str, channel: str, options: Mapping[str, object]) -> ca
         raise InterfaceMissing(f"python-can has no interface {interface!r}.{hint} It has {', '.join(sorted(BACKENDS))}")
     try:
         return can.Bus(channel=channel, interface=interface, **options)  # type: ignore[arg-type]
-    except (can.CanInterfaceNotImplementedError, NotImplementedError, ImportError) as error:
+    except (can.CanInterfaceNotImplementedError, NotImplementedError, ImportError, NameError) as error:
+        # NameError: kvaser without its library, whose functions are then undefined names
         raise InterfaceMissing(f"{where}: {_reason(error)}; install the adapter's library and driver") from error
     except TypeError as error:
         raise LocalMisuse(f"{where} does not take these options, {sorted(options)}: {error}") from error
