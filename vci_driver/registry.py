@@ -69,10 +69,9 @@ def _foreign() -> dict[str, EntryPoint]:
 
 def _make(name: str, load: Callable[[], object]) -> Driver:
     try:
-        factory = cast("Callable[[], Driver]", load())
+        return cast("Callable[[], Driver]", load())()
     except (ImportError, AttributeError) as error:
         raise InterfaceMissing(f"driver {name!r} cannot be loaded: {error}; install what it needs") from error
-    return factory()
 
 
 def _unknown(name: str) -> str:
