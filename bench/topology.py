@@ -220,12 +220,15 @@ class Car:
                     address=ecu.profile.address,
                     bus=ecu.bus,
                     own_lock=isinstance(ecu.profile.gate, SfdOptions),
+                    reset_ends_grant=not isinstance(ecu.profile.gate, SfdOptions) or ecu.profile.gate.ends_on_reset,
+                    terminal_15_ends_grant=ecu.profile.gate is not None and ecu.profile.gate.ends_on_terminal_15,
                 )
                 for ecu in placed
             ),
             gateway=GATEWAY,
             obd_bus=OBD,
             functional_ids=spec.functional_ids,
+            odometer_km=spec.odometer_km,
         )
 
     # ---- what happens to the car

@@ -15,15 +15,18 @@ VAG_STATUS = b"\x22\x01\x74"
 
 VAG_UNIT_PROTECTED = (0x2E, 0x2F, 0x31)
 """Services that write, actuate or parametrise in a control unit with SFD: open only under its own grant."""
-VAG_UNIT_FREE_WRITES = (b"\x2e\xf1\x98", b"\x2e\xf1\x99")
+FREE_WRITES = (b"\x2e\xf1\x98", b"\x2e\xf1\x99")
 """Workshop code and programming date are written before coding and are not protected themselves."""
 
-BEHIND_GATEWAY_BLOCKED = (0x11, 0x27, 0x28, 0x2E, 0x2F, 0x31, 0x34, 0x35, 0x36, 0x37, 0x38, 0x3D, 0x84, 0x85)
+CERTIFICATE_GATEWAY_PROTECTED = (0x27, 0x2E, 0x2F, 0x31, 0x34, 0x35, 0x36, 0x37, 0x38, 0x3D)
+"""Services of a certificate gateway itself that write, actuate or open a level: closed until it has granted."""
+
+BEHIND_GATEWAY_BLOCKED = (0x11, 0x27, 0x28, 0x29, 0x2E, 0x2F, 0x31, 0x34, 0x35, 0x36, 0x37, 0x38, 0x3D, 0x84, 0x85)
 """Services that no locked gateway lets through, of either make."""
 
 WATCHED: Mapping[str, frozenset[int]] = {
     "vag": frozenset((*BEHIND_GATEWAY_BLOCKED, *VAG_UNIT_PROTECTED, 0x22, 0x10)),
-    "mercedes": frozenset((*BEHIND_GATEWAY_BLOCKED, 0x29, 0x10)),
+    "mercedes": frozenset((*BEHIND_GATEWAY_BLOCKED, 0x10)),
 }
 
 
@@ -44,7 +47,12 @@ def vag_unit_protected(request: bytes) -> bool:
     """Return whether an SFD unit must not answer this positively without a grant."""
     if request[0] not in VAG_UNIT_PROTECTED:
         return False
-    return not request.startswith(VAG_FREE_ROUTINES) and not request.startswith(VAG_UNIT_FREE_WRITES)
+    return not request.startswith(VAG_FREE_ROUTINES) and not request.startswith(FREE_WRITES)
+
+
+def certificate_gateway_protected(request: bytes) -> bool:
+    """Return whether a certificate gateway must not answer this for itself without a grant."""
+    return request[0] in CERTIFICATE_GATEWAY_PROTECTED and not request.startswith(FREE_WRITES)
 
 
 def blocked_behind(make: str, request: bytes) -> bool:

@@ -18,13 +18,18 @@ MINUTE_NS = 60_000_000_000
 SFD_WINDOW_NS = 90 * MINUTE_NS
 MAX_VIOLATIONS = 100
 """Enough to see a pattern; a lying gateway would fill memory otherwise."""
+CERTIFICATE_WINDOW_S = 3600
+"""How long a certificate opens from its issue: the bench's own choice."""
+ARMED_ABOVE_KM, REARMED_AFTER_KM = 200, 20
 GRACE_NS = 100_000_000
 """An answer may still be on the wire when its grant ends: the request was served before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedUnit:
-    """A control unit: identifiers, logical address, the bus it stands on, whether its lock is its own (SFD)."""
+    """A control unit: identifiers, logical address, the bus it stands on, whether its lock is its own (SFD), and what ends a
+    grant of its lock besides time and command.
+    """
 
     name: str
     request_id: int
@@ -32,6 +37,8 @@ class WatchedUnit:
     address: int
     bus: str
     own_lock: bool
+    reset_ends_grant: bool = True
+    terminal_15_ends_grant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +51,7 @@ class WatchedCar:
     gateway: str
     obd_bus: str
     functional_ids: tuple[int, ...]
-    reset_ends_grant: bool = True
-    terminal_15_ends_grant: bool = False
+    odometer_km: int = ARMED_ABOVE_KM + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +84,30 @@ class _Talk:
 
     request: bytes = b""
     at_ns: int = 0
+    shown: bytes = b""
+    """The certificate chain that was shown last."""
     rx: Reassembly = field(default_factory=Reassembly)
     tx: Reassembly = field(default_factory=Reassembly)
+
+
+def _number(subject: str) -> bytes:
+    """Return the number of what was issued, as it stands in a token or certificate; empty where the record has none."""
+    digits = subject.rpartition(":")[2]
+    try:
+        return bytes.fromhex(digits.zfill(len(digits) + len(digits) % 2))
+    except ValueError:
+        return b""
+
+
+ALL_UNITS = -1
+TESTER_PRESENT = 0x3E
+
+
+def _all_units(can_id: int, bus: str) -> WatchedUnit:
+    """Return who is asked by a functional request."""
+    return WatchedUnit(
+        name="all units", request_id=can_id, response_id=can_id, address=ALL_UNITS, bus=bus, own_lock=False
+    )
 
 
 class Witness:
@@ -93,7 +121,8 @@ class Witness:
         self._epoch_utc_s = epoch_utc_s
         self._issued: list[AuditRecord] = []
         self._asleep = False
-        self._filter_open = False
+        self._new = self._filter_open = car.odometer_km <= ARMED_ABOVE_KM
+        self._bonnet_open = False
         self._odometer_closed_km: int | None = None
         self._books = {unit.name: _Book() for unit in car.units}
         self._watched = protected.WATCHED[car.make]
@@ -104,6 +133,10 @@ class Witness:
                 talk = _Talk()
                 table[unit.request_id] = (unit, talk, True)
                 table[unit.response_id] = (unit, talk, False)
+        self._on_obd = [talk for _, talk, is_request in self._tables[car.obd_bus].values() if is_request]
+        for can_id in car.functional_ids:
+            for table in self._tables.values():
+                table[can_id] = (_all_units(can_id, car.obd_bus), _Talk(), True)
 
     # ---- what it sees
 
@@ -124,19 +157,32 @@ class Witness:
             message = data[1 : 1 + data[0]] if data and 0 < data[0] < len(data) <= 8 else talk.tx.take(data)
             if message is not None:
                 self.requests_seen += 1
-                if message[0] in self._watched and (message[0] != 0x22 or message.startswith(protected.VAG_STATUS)):
+                if message[0] in self._watched:
+                    if unit.address == ALL_UNITS:
+                        self._functional(now_ns, bus, unit, message)
+                        return
                     talk.request = message
                     talk.at_ns = now_ns
                     if bus != self.car.obd_bus and unit.name != self.car.gateway:
                         self._behind(now_ns, unit, protected.normal(message))
-                else:
+                elif message[0] != TESTER_PRESENT and unit.address != ALL_UNITS:
                     talk.request = b""
         elif talk.request:
             message = talk.rx.take(data)
             if message is not None and message[0] == talk.request[0] + 0x40:
                 request, talk.request = talk.request, b""
                 if bus == self.car.obd_bus:
-                    self._answered(now_ns, unit, protected.normal(request), message, talk.at_ns)
+                    self._answered(now_ns, unit, talk, protected.normal(request), message)
+
+    def _functional(self, now_ns: int, bus: str, everyone: WatchedUnit, request: bytes) -> None:
+        """A request to all units: outside, any of them may answer it; inside, it may be one that had to be dropped."""
+        if bus != self.car.obd_bus:
+            self._behind(now_ns, everyone, protected.normal(request))
+            return
+        for talk in self._on_obd:
+            if not talk.request:
+                talk.request = request
+                talk.at_ns = now_ns
 
     def audit(self, record: AuditRecord) -> None:
         """Learn of an audit record."""
@@ -146,22 +192,25 @@ class Witness:
     # ---- what happens to the car
 
     def bonnet(self, *, is_open: bool, odometer_km: int) -> None:
-        """Learn that the bonnet was opened or closed."""
+        """Learn that the bonnet was opened or closed: opening it is the proof that disarms."""
+        if is_open == self._bonnet_open:
+            return
+        self._bonnet_open = is_open
+        if self._new:
+            return
+        self._odometer_closed_km = None if is_open else odometer_km
         if is_open:
             self._filter_open = True
-            self._odometer_closed_km = None
-        elif self._odometer_closed_km is None:
-            self._odometer_closed_km = odometer_km
 
     def odometer(self, km: int) -> None:
         """Learn how far the car has driven."""
-        if self._odometer_closed_km is not None and km - self._odometer_closed_km >= 20:
-            self._filter_open = False
-            self._odometer_closed_km = None
+        closed_km = self._odometer_closed_km
+        if (self._new and km > ARMED_ABOVE_KM) or (closed_km is not None and km - closed_km >= REARMED_AFTER_KM):
+            self.alarm()
 
     def alarm(self) -> None:
-        """Learn of a crash signal or a lost body controller."""
-        self._filter_open = False
+        """Learn of what arms: a crash signal, a lost body controller, kilometres."""
+        self._new = self._filter_open = False
         self._odometer_closed_km = None
 
     def sleep(self, now_ns: int) -> None:
@@ -181,15 +230,16 @@ class Witness:
 
     def reset(self, now_ns: int, unit: str | None = None) -> None:
         """Learn that a unit (None: all) lost its supply."""
-        for name, book in self._books.items():
-            if unit in (None, name) and (self.car.reset_ends_grant or book.until_utc_s is not None):
+        for watched in self.car.units:
+            book = self._books[watched.name]
+            if unit in (None, watched.name) and (watched.reset_ends_grant or book.until_utc_s is not None):
                 self._shut(book, now_ns)
 
     def terminal_15_off(self, now_ns: int) -> None:
         """Learn that the ignition is off."""
-        if self.car.terminal_15_ends_grant:
-            for book in self._books.values():
-                self._shut(book, now_ns)
+        for watched in self.car.units:
+            if watched.terminal_15_ends_grant:
+                self._shut(self._books[watched.name], now_ns)
 
     def revoked(self, now_ns: int) -> None:
         """Learn that the car has heard of a revocation: certificates count as ended, tokens go on."""
@@ -199,63 +249,88 @@ class Witness:
 
     # ---- the rules
 
-    def _answered(self, now_ns: int, unit: WatchedUnit, request: bytes, answer: bytes, asked_ns: int) -> None:
+    def _answered(self, now_ns: int, unit: WatchedUnit, talk: _Talk, request: bytes, answer: bytes) -> None:
         """A positive answer to a watched request on the tester's bus."""
-        sid = request[0]
+        sid, asked_ns = request[0], talk.at_ns
         if sid == 0x31 and request[1:4] == b"\x01\xc0\x04":
-            self._granted(now_ns, unit, window_ns=SFD_WINDOW_NS)
+            self._token(now_ns, unit, request[4:])
         elif sid == 0x31 and request[1:4] == b"\x01\xc0\x0a":
             self._shut(self._books[unit.name], now_ns)
-        elif sid == 0x29 and request[1:2] == b"\x03" and answer[2:3] == b"\x12":
-            self._granted(now_ns, unit, window_ns=None)
-        elif sid == 0x29 and request[1:2] == b"\x00":
-            self._shut(self._books[unit.name], now_ns)
+        elif sid == 0x29 and unit.name == self.car.gateway:
+            self._authentication(now_ns, unit, talk, request, answer)
         elif sid == 0x22 and request[1:3] == b"\x01\x74":
-            self._status(now_ns, unit, answer)
+            self._status(now_ns, unit, answer, asked_ns)
         elif sid == 0x11:
             self._require(now_ns, unit, request, asked_ns)
             self.reset(now_ns, unit.name)
         elif sid not in (0x22, 0x10):
             self._require(now_ns, unit, request, asked_ns)
 
-    def _granted(self, now_ns: int, unit: WatchedUnit, *, window_ns: int | None) -> None:
-        book = self._books[unit.name]
-        utc_s = self._epoch_utc_s + now_ns // 1_000_000_000
-        match = next(
-            (
-                record
-                for record in self._issued
-                if record.vin == self.car.vin and record.ecu_address == unit.address and record.utc_s <= utc_s
-            ),
-            None,
-        )
-        if match is None:
-            self._report(now_ns, "grant without an issued unlock", unit, "the audit log has none for this VIN and unit")
-        elif window_ns is not None:
-            self._issued.remove(match)  # a token opens once; a certificate may open until it ends
-        book.open = True
-        book.since_ns = now_ns
-        book.left_ns = window_ns or 0
-        book.until_utc_s = None if window_ns is not None else (match.utc_s if match else utc_s) + 3600
+    def _authentication(self, now_ns: int, unit: WatchedUnit, talk: _Talk, request: bytes, answer: bytes) -> None:
+        """A positive answer to 0x29: a chain was shown, ownership proven, or the grant given back."""
+        task = request[1:2]
+        if task == b"\x01":
+            talk.shown = request[2:]
+        elif task == b"\x03" and answer[2:3] == b"\x12":
+            self._certificate(now_ns, unit, talk.shown)
+        elif task == b"\x00":
+            self._shut(self._books[unit.name], now_ns)
 
-    def _status(self, now_ns: int, unit: WatchedUnit, answer: bytes) -> None:
-        says_open = answer[3:4] == b"\x01"
-        if says_open and not self._live(self._books[unit.name], now_ns):
-            self._report(now_ns, "a grant outlived its window", unit, "the status says open")
+    def _token(self, now_ns: int, unit: WatchedUnit, token: bytes) -> None:
+        """A token was taken: it opens once, for 90 minutes."""
+        record = self._issued_for(now_ns, unit, token)
+        if record is not None:
+            self._issued.remove(record)
+        book = self._books[unit.name]
+        book.open, book.since_ns, book.left_ns, book.until_utc_s = True, now_ns, SFD_WINDOW_NS, None
+
+    def _certificate(self, now_ns: int, unit: WatchedUnit, chain: bytes) -> None:
+        """Ownership of a certificate was proven: it opens until it ends, as often as it is shown."""
+        record = self._issued_for(now_ns, unit, chain)
+        utc_s = self._utc_s(now_ns)
+        until_utc_s = (utc_s if record is None else record.utc_s) + CERTIFICATE_WINDOW_S
+        if until_utc_s < utc_s:
+            self._report(now_ns, "a grant outlived its window", unit, "the certificate had ended when it was shown")
+        book = self._books[unit.name]
+        book.open, book.since_ns, book.left_ns, book.until_utc_s = True, now_ns, 0, until_utc_s
+
+    def _issued_for(self, now_ns: int, unit: WatchedUnit, shown: bytes) -> AuditRecord | None:
+        """Return the audit record of what was shown: for this VIN and unit, with the number and the VIN in its bytes."""
+        utc_s, vin = self._utc_s(now_ns), self.car.vin
+        for record in reversed(self._issued):
+            mine = (record.vin, record.ecu_address) == (vin, unit.address) and record.utc_s <= utc_s
+            if mine and _number(record.subject) in shown and vin.encode() in shown:
+                return record
+        self._report(now_ns, "grant without an issued unlock", unit, "the audit log has none for this VIN and unit")
+        return None
+
+    def _utc_s(self, now_ns: int) -> int:
+        return self._epoch_utc_s + now_ns // 1_000_000_000
+
+    def _status(self, now_ns: int, unit: WatchedUnit, answer: bytes, asked_ns: int) -> None:
+        book = self._books[unit.name]
+        if answer[3:4] == b"\x01" and not self._live(book, asked_ns) and asked_ns - book.ended_ns >= GRACE_NS:
+            rule = "a grant outlived its window" if book.left_ns else "says open without a grant"
+            self._report(now_ns, rule, unit, "the status says open")
 
     def _require(self, now_ns: int, unit: WatchedUnit, request: bytes, asked_ns: int) -> None:
         """A positive answer to a service that may be protected: was there a grant when it was asked?"""
+        behind = unit.name != self.car.gateway
         if self.car.make == "vag":
             if unit.own_lock and (protected.vag_unit_protected(request) or request[0] == 0x27):
                 self._require_open(now_ns, unit, unit.name, request, asked_ns)
-            if unit.name != self.car.gateway and not self._filter_open and protected.blocked_behind("vag", request):
+            if behind and not self._filter_open and protected.blocked_behind("vag", request):
                 self._report(now_ns, "answered behind an armed filter", unit, request[:4].hex(" "))
-        elif protected.blocked_behind(self.car.make, request):
+        elif (
+            protected.blocked_behind(self.car.make, request)
+            if behind
+            else protected.certificate_gateway_protected(request)
+        ):
             self._require_open(now_ns, unit, self.car.gateway, request, asked_ns)
 
     def _require_open(self, now_ns: int, unit: WatchedUnit, holder: str, request: bytes, asked_ns: int) -> None:
         book = self._books[holder]
-        if not self._live(book, asked_ns) and now_ns - book.ended_ns >= GRACE_NS:
+        if not self._live(book, asked_ns) and asked_ns - book.ended_ns >= GRACE_NS:
             rule = "security level opened without a grant" if request[0] == 0x27 else "answered without a grant"
             if book.left_ns or book.until_utc_s:
                 rule = "a grant outlived its window"
@@ -294,6 +369,7 @@ class Witness:
         """Return what it cannot see, for the report."""
         always = (
             "who sent a request: a second tester on the same identifiers rides on a grant",
-            "what is inside SecuredDataTransmission",
+            "what is inside an encrypted SecuredDataTransmission",
+            "what a token or certificate says beyond its number and VIN: role, scope, its own hours",
         )
         return (*always, *self.blind)
