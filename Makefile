@@ -1,7 +1,7 @@
 # The contributor's whole command list. Each target sets up what it needs by itself and is quick when nothing changed.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format benchmark judges lock
+.PHONY: help venv demo test check format docs benchmark judges lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -22,6 +22,9 @@ check: venv ## style, types, import contracts
 
 format: venv ## mend style where a machine can
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+
+docs: venv ## renew the tables in docs/ that are made from the code
+	@$(PY) tools/reference.py
 
 benchmark: venv ## side by side with the peer, as ratios
 	@$(PY) -m benchmarks

@@ -17,6 +17,7 @@ from wire.strict_yaml import Node, load
 from wire.token import VIN_LEN
 
 FOLDER = Path(__file__).parent / "vehicles"
+SUFFIX = ".yaml"
 OBD = "obd"
 VIN_DID = 0xF190
 T = TypeVar("T")
@@ -55,10 +56,18 @@ def vehicle_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-@lru_cache(maxsize=64)
 def load_vehicle(name: str) -> VehicleSpec:
-    """Return a shipped vehicle by name, or one from a file by path. Raises `ConfigError`."""
-    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    """Return a shipped vehicle by name, or one from a file (`*.yaml`) by path. Raises `ConfigError`."""
+    return _read_file(name) if name.endswith(SUFFIX) else _shipped(name)
+
+
+@lru_cache(maxsize=16)
+def _shipped(name: str) -> VehicleSpec:
+    return _read_file(name)
+
+
+def _read_file(name: str) -> VehicleSpec:
+    path = Path(name) if name.endswith(SUFFIX) else FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise ConfigError(f"no vehicle {name!r}" + suggestion(name, vehicle_names()) + " (a file's name ends in .yaml)")
     node = load(path)
@@ -88,9 +97,11 @@ def load_vehicle(name: str) -> VehicleSpec:
     )
 
 
-def _loaded(node: Node, loader: Callable[[str], T]) -> T:
+def _loaded(node: Node, loader: Callable[..., T]) -> T:
+    """Return a shipped profile by name, or one from a file beside the vehicle's."""
+    name = node.text()
     try:
-        return loader(node.text())
+        return loader(name, Path(node.path).parent) if name.endswith(SUFFIX) else loader(name)
     except ConfigError as error:
         if error.line is not None:
             raise

@@ -78,10 +78,18 @@ NRCS = tuple(Nrc.__members__)
 Options = TypeVar("Options")
 
 
-@lru_cache(maxsize=256)
 def load_profile(name: str, folder: Path = FOLDER) -> EcuProfile:
-    """Return the profile `name` (as in `vag/cluster`) of a folder."""
-    path = folder / f"{name}.yaml"
+    """Return the profile `name` of a folder: `vag/cluster`, or a file's name. Raises `ConfigError`."""
+    return _shipped(name) if folder == FOLDER else _read_file(name, folder)
+
+
+@lru_cache(maxsize=256)
+def _shipped(name: str) -> EcuProfile:
+    return _read_file(name, FOLDER)
+
+
+def _read_file(name: str, folder: Path) -> EcuProfile:
+    path = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
     if not path.is_file():
         known = ", ".join(str(p.relative_to(folder).with_suffix("")) for p in sorted(folder.glob("*/[!_]*.yaml")))
         raise ConfigError(f"no ECU profile {name!r}; there are: {known}", path=str(folder))
@@ -96,10 +104,14 @@ def _load_extended(path: Path, depth: int) -> Node:
     if depth >= MAX_EXTENDS:
         raise extends.error("extends in a circle")
     base = extends.text()
+    for folder in (path.parent, FOLDER):
+        file = folder / (base if base.endswith(".yaml") else f"{base}.yaml")
+        if file.is_file():
+            return _merged(_load_extended(file, depth + 1), node)
     names = sorted(other.stem for other in path.parent.glob("*.yaml"))
-    if base not in names:
-        raise extends.error(f"no profile {base!r} in this folder to extend; there are: {', '.join(names)}")
-    return _merged(_load_extended(path.parent / f"{base}.yaml", depth + 1), node)
+    raise extends.error(
+        f"no profile {base!r} to extend; in this folder there are: {', '.join(names)}; shipped ones are named as in 'vag/_base'"
+    )
 
 
 def _merged(base: Node, over: Node) -> Node:

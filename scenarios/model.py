@@ -56,12 +56,17 @@ def load_scenario(path: Path, *, in_library: bool = False) -> Scenario:
         name=path.name.removesuffix(".yaml").removesuffix(".yml"),
         title=root.require("title").text(),
         about=about.text() if about else "",
-        vehicle=root.require("vehicle").text(),
+        vehicle=_vehicle(root.require("vehicle").text(), path),
         tags=tuple(item.text() for item in tags.items()) if tags else (),
         steps=steps,
         path=path,
         in_library=in_library,
     )
+
+
+def _vehicle(name: str, path: Path) -> str:
+    """Return a shipped vehicle's name as it is, a file's from where the scenario stands."""
+    return str(path.parent / name) if name.endswith(".yaml") else name
 
 
 def _step(node: Node) -> Step:

@@ -37,10 +37,18 @@ class GatewayProfile:
     pending_for_target: bool = True
 
 
-@lru_cache(maxsize=64)
 def load_gateway(name: str, folder: Path = FOLDER) -> GatewayProfile:
-    """Return the gateway profile `name`. Raises `ConfigError`."""
-    path = folder / f"{name}.yaml"
+    """Return the gateway profile `name` of a folder: `vag-j533`, or a file's name. Raises `ConfigError`."""
+    return _shipped(name) if folder == FOLDER else _read_file(name, folder)
+
+
+@lru_cache(maxsize=64)
+def _shipped(name: str) -> GatewayProfile:
+    return _read_file(name, FOLDER)
+
+
+def _read_file(name: str, folder: Path) -> GatewayProfile:
+    path = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         raise ConfigError(f"no gateway profile {name!r}; there are: {known}", path=str(folder))
@@ -48,7 +56,7 @@ def load_gateway(name: str, folder: Path = FOLDER) -> GatewayProfile:
     node.mapping(KEYS)
     hold, window, pending, scopes = (node.get(key) for key in ("hold", "answer_window", "pending_for_target", "scopes"))
     return GatewayProfile(
-        name=name,
+        name=path.stem,
         title=node.require("title").text(),
         lock="bonnet" if node.require("lock").choice(("bonnet", "grant")) == "bonnet" else "grant",
         policy=Policy(

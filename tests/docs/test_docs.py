@@ -1,0 +1,114 @@
+"""Every command in the docs runs here, and prints what the docs say it prints.
+
+In a document, a block ```LANGUAGE FILE``` is a file; in a ```console``` block a line after `$ ` is a command and the lines
+below it are output that must come, in that order (`...` stands for anything). `(exit status N)` says how it ends.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ("README.md", "docs/guide.md", "docs/scenarios.md", "docs/pytest.md", "docs/vehicles.md")
+FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NOT_FROM_HERE = ("git clone ", "cd ")
+"""Where the reader comes from; a clean clone is what the continuous integration starts with."""
+MAKE_ITSELF = ("make test", "make check", "make benchmark", "make judges")
+"""Commands that would run this very test, or take minutes: here it is enough that the target exists."""
+
+
+@dataclass(frozen=True)
+class Command:
+    line: str
+    output: tuple[str, ...]
+    status: int
+
+
+def blocks(document: str) -> list[tuple[str, str | None, str]]:
+    text = (ROOT / document).read_text()
+    return [(found[1], found[2], found[3]) for found in FENCE.finditer(text)]
+
+
+def commands(text: str) -> list[Command]:
+    found: list[Command] = []
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        line, *output = part.rstrip("\n").split("\n")
+        status = 0
+        if output and (match := re.fullmatch(r"\(exit status (\d+)\)", output[-1])):
+            status = int(match[1])
+            output.pop()
+        found.append(Command(line, tuple(output), status))
+    return found
+
+
+def squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def run(command: Command, folder: Path) -> None:
+    if command.line.startswith(NOT_FROM_HERE):
+        return
+    line, where = command.line, folder
+    if line.split()[0] == "make":
+        where = ROOT
+        if line in MAKE_ITSELF:
+            line = line.replace("make ", "make -n ")
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "120",
+        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "",
+    }
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=where,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    said = f"$ {line}\n{done.stdout}"
+    assert done.returncode == command.status, said
+    at, have = 0, squeezed(done.stdout)
+    for wanted in command.output:
+        for piece in filter(None, (squeezed(piece) for piece in wanted.split("..."))):
+            found = have.find(piece, at)
+            assert found >= 0, f"not printed after what came before: {piece!r}\n{said}"
+            at = found + len(piece)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_of_the_document_does_what_it_says(document: str, tmp_path: Path) -> None:
+    count = 0
+    for language, file, text in blocks(document):
+        if file is not None:
+            (tmp_path / file).write_text(text)
+        elif language == "console":
+            for command in commands(text):
+                run(command, tmp_path)
+                count += 1
+        else:
+            assert language in {"text", "yaml", "python"}, f"a block in {language} is neither file nor command"
+    assert count, f"{document} has no command: take it off the list"
+
+
+def test_every_link_leads_somewhere() -> None:
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_tables_made_from_the_code_are_as_the_code_is() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "reference.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout

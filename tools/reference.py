@@ -1,0 +1,134 @@
+"""Renew the tables in docs/ that are made from the code's own tables: `make docs`. With `--check`: only say what is stale."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ecu_sim.unlock.certificate import CERTIFICATE_CHECKS, CertificateOptions  # noqa: E402
+from ecu_sim.unlock.sfd import TOKEN_CHECKS, SfdOptions  # noqa: E402
+from scenarios.expectation import KEYS, KINDS  # noqa: E402
+from scenarios.strategy import STATES  # noqa: E402
+from scenarios.verbs import VERBS, Param, Verb  # noqa: E402
+from sgw_sim.arming import TRANSITIONS  # noqa: E402
+from sgw_sim.profile import FOLDER, load_gateway  # noqa: E402
+from wire.uds import nrc_name  # noqa: E402
+
+MARK = re.compile(r"(<!-- made from the code: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def _parameter(param: Param) -> str:
+    must = "" if param.required else " (optional)" if param.default is None else f" (`{_shown(param.default)}`)"
+    return f"`{param.name}`{must}: {param.doc}"
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def verbs() -> str:
+    """Return every verb with its parameters."""
+
+    def row(verb: Verb) -> tuple[str, str, str]:
+        return f"`{verb.name}`", verb.doc, "<br>".join(map(_parameter, verb.params)) or "none"
+
+    return table(("verb", "what it does", "parameters (what holds when left out)"), map(row, VERBS.values()))
+
+
+def expectations() -> str:
+    """Return every key of an expectation."""
+    short = [(f"`{name}`", "`true`, or the word alone") for name in KINDS]
+    return table(("key", "value"), [*short, *((f"`{key}`", kind.name) for key, kind in KEYS.items())])
+
+
+def states() -> str:
+    """Return the states that `reach` knows."""
+    return ", ".join(f"`{state}`" for state in STATES) + "\n"
+
+
+def _checks(rows: Iterable[tuple[str, int, object]]) -> str:
+    return table(("refused because of", "answer"), ((reason, nrc_name(nrc)) for reason, nrc, _ in rows))
+
+
+def token_checks() -> str:
+    """Return the order in which a token is verified."""
+    return _checks(TOKEN_CHECKS)
+
+
+def certificate_checks() -> str:
+    """Return the order in which a certificate is verified."""
+    return _checks(CERTIFICATE_CHECKS)
+
+
+def fates() -> str:
+    """Return what keeps and what ends a grant, for both schemes."""
+    sfd, certificate = SfdOptions().fates(), CertificateOptions().fates()
+    rows = ((event.value, sfd[event].value, certificate[event].value) for event in sfd)
+    return table(("event", "SFD", "certificate"), rows)
+
+
+def arming() -> str:
+    """Return the transitions of J533's filter."""
+    rows = ((state.value, event.value, after.value) for (state, event), after in TRANSITIONS.items())
+    return table(("the filter is", "what happens", "then it is"), rows)
+
+
+def gateways() -> str:
+    """Return what each shipped gateway lets through while it is locked."""
+    rows = []
+    for profile in (load_gateway(path.stem) for path in sorted(FOLDER.glob("*.yaml"))):
+        policy = profile.policy
+        refusal = "silence" if policy.refusal_nrc is None else nrc_name(policy.refusal_nrc)
+        allowed = ", ".join(f"`{prefix.hex(' ').upper()}`" for prefix in policy.allowed)
+        released = ", ".join(f"`{sid:02X}` {str(scope.name).lower()}" for sid, scope in sorted(policy.scopes.items()))
+        rows.append((f"`{profile.name}`", profile.lock, allowed, released or "nothing: the filter disarms", refusal))
+    return table(("profile", "opened by", "always passes", "passes with a grant's scope", "the rest gets"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "verbs": verbs,
+    "expectations": expectations,
+    "states": states,
+    "token-checks": token_checks,
+    "certificate-checks": certificate_checks,
+    "fates": fates,
+    "arming": arming,
+    "gateways": gateways,
+}
+
+
+def renewed(text: str) -> str:
+    """Return a document with its tables made anew."""
+    return MARK.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], text)
+
+
+def main() -> int:
+    """Renew, or check; return the exit status."""
+    stale = 0
+    for document in sorted((ROOT / "docs").glob("*.md")):
+        text = document.read_text()
+        new = renewed(text)
+        if new == text:
+            continue
+        stale += 1
+        if "--check" in sys.argv:
+            print(f"{document.relative_to(ROOT)} is stale: make docs")
+        else:
+            document.write_text(new)
+            print(f"renewed {document.relative_to(ROOT)}")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
