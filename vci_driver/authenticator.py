@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pyotp
 
 from wire.clock import NS_PER_S, WallClock
-from wire.errors import BenchError
+from wire.errors import BenchError, LocalMisuse
 from wire.world import World
 
 PERIOD_S = 30
@@ -44,8 +44,11 @@ class Authenticator:
         return str(self._totp.generate_otp(self.step(now_ns)))
 
     def step(self, now_ns: int) -> int:
-        """Return the number of the 30-second step that the phone's clock is in."""
-        return self.clock.utc_s(now_ns) // PERIOD_S
+        """Return the number of the 30-second step that the phone's clock is in. Raises `LocalMisuse` before 1970."""
+        step = self.clock.utc_s(now_ns) // PERIOD_S
+        if step < 0:
+            raise LocalMisuse("the phone's clock stands before 1970: there are no codes for that time")
+        return step
 
     def seconds_until_next_step(self, now_ns: int) -> int:
         """Return how many whole seconds of the phone's clock pass until the code changes (1 to 30)."""
@@ -68,12 +71,18 @@ class Authenticator:
 
 
 def parse_otpauth(uri: str) -> tuple[str, str, str]:
-    """Return (issuer, account, base32 secret) of an otpauth URI; raise `OtpauthError` that says what is wrong with it."""
-    parts = urlsplit(uri)
+    """Return (issuer, account, base32 secret) of an otpauth URI; raise `OtpauthError` that says what is wrong with it.
+
+    The error repeats no text that might be a secret which stands in the wrong place.
+    """
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise OtpauthError("not an otpauth URI: it cannot be taken apart") from None
     if parts.scheme != "otpauth":
-        raise OtpauthError(f"not an otpauth URI: it begins with {uri[:16]!r}, not with otpauth://totp/")
+        raise OtpauthError("not an otpauth URI: it does not begin with otpauth://totp/")
     if parts.netloc != "totp":
-        raise OtpauthError(f"otpauth type {parts.netloc!r} is not supported: only totp is")
+        raise OtpauthError("this otpauth type is not supported: only totp is")
     parameters = _parameters(parts.query)
     label = parts.path.removeprefix("/")
     issuer_in_label, colon, account = label.partition(":")
@@ -81,7 +90,7 @@ def parse_otpauth(uri: str) -> tuple[str, str, str]:
         issuer_in_label, colon, account = unquote(label).partition(":")
     issuer_in_label, account = unquote(issuer_in_label), unquote(account).strip()
     if not colon or not issuer_in_label or not account:
-        raise OtpauthError(f"the label {label!r} is not issuer:account")
+        raise OtpauthError("the label, between otpauth://totp/ and the question mark, is not issuer:account")
     if parameters.get("issuer") != issuer_in_label:
         raise OtpauthError(
             f"the issuer in the label, {issuer_in_label!r}, is not the parameter's, {parameters.get('issuer')!r}: "
