@@ -80,14 +80,26 @@ class _Book:
 
 @dataclass(slots=True)
 class _Talk:
-    """The last request to a unit on one bus, waiting for its answer."""
+    """The last request to a unit on one bus, and the last to all units, each waiting for its answer."""
 
     request: bytes = b""
     at_ns: int = 0
+    common: bytes = b""
+    common_at_ns: int = 0
     shown: bytes = b""
     """The certificate chain that was shown last."""
     rx: Reassembly = field(default_factory=Reassembly)
     tx: Reassembly = field(default_factory=Reassembly)
+
+
+def _answers(answer: bytes, request: bytes) -> bool:
+    """Return whether this is the final answer to `request`: negative to its service, or positive with its parameters."""
+    if answer[0] == NEGATIVE:
+        return answer[1:2] == request[:1] and answer[2:3] != PENDING
+    if answer[0] != request[0] + 0x40:
+        return False
+    size = ECHOED.get(request[0], 0)
+    return size == 0 or answer[1 : 1 + size] == protected.normal(request)[1 : 1 + size]
 
 
 def _number(subject: str) -> bytes:
@@ -100,6 +112,9 @@ def _number(subject: str) -> bytes:
 
 
 ALL_UNITS = -1
+NEGATIVE, PENDING = 0x7F, b"\x78"
+ECHOED = {0x11: 1, 0x27: 1, 0x28: 1, 0x29: 1, 0x2E: 2, 0x2F: 2, 0x31: 3, 0x85: 1}
+"""How many bytes of a request its positive answer repeats."""
 TESTER_PRESENT = 0x3E
 
 
@@ -167,12 +182,21 @@ class Witness:
                         self._behind(now_ns, unit, protected.normal(message))
                 elif message[0] != TESTER_PRESENT and unit.address != ALL_UNITS:
                     talk.request = b""
-        elif talk.request:
+        elif talk.request or talk.common:
             message = talk.rx.take(data)
-            if message is not None and message[0] == talk.request[0] + 0x40:
-                request, talk.request = talk.request, b""
-                if bus == self.car.obd_bus:
-                    self._answered(now_ns, unit, talk, protected.normal(request), message)
+            if message is not None and bus == self.car.obd_bus:
+                self._said(now_ns, unit, talk, message)
+
+    def _said(self, now_ns: int, unit: WatchedUnit, talk: _Talk, answer: bytes) -> None:
+        """A unit has said something on the tester's bus: the answer to its own request, or to one to all units."""
+        if talk.request and _answers(answer, talk.request):
+            request, talk.request, asked_ns = talk.request, b"", talk.at_ns
+        elif talk.common and _answers(answer, talk.common):
+            request, talk.common, asked_ns = talk.common, b"", talk.common_at_ns
+        else:
+            return
+        if answer[0] != NEGATIVE:
+            self._answered(now_ns, unit, talk, protected.normal(request), answer, asked_ns)
 
     def _functional(self, now_ns: int, bus: str, everyone: WatchedUnit, request: bytes) -> None:
         """A request to all units: outside, any of them may answer it; inside, it may be one that had to be dropped."""
@@ -180,9 +204,8 @@ class Witness:
             self._behind(now_ns, everyone, protected.normal(request))
             return
         for talk in self._on_obd:
-            if not talk.request:
-                talk.request = request
-                talk.at_ns = now_ns
+            talk.common = request
+            talk.common_at_ns = now_ns
 
     def audit(self, record: AuditRecord) -> None:
         """Learn of an audit record."""
@@ -249,9 +272,11 @@ class Witness:
 
     # ---- the rules
 
-    def _answered(self, now_ns: int, unit: WatchedUnit, talk: _Talk, request: bytes, answer: bytes) -> None:
+    def _answered(
+        self, now_ns: int, unit: WatchedUnit, talk: _Talk, request: bytes, answer: bytes, asked_ns: int
+    ) -> None:
         """A positive answer to a watched request on the tester's bus."""
-        sid, asked_ns = request[0], talk.at_ns
+        sid = request[0]
         if sid == 0x31 and request[1:4] == b"\x01\xc0\x04":
             self._token(now_ns, unit, request[4:])
         elif sid == 0x31 and request[1:4] == b"\x01\xc0\x0a":

@@ -24,6 +24,7 @@ from lying_car import (
 from bench.bench import Bench
 from ecu_sim.unlock.certificate import CertificateGate
 from sgw_sim.arming import FilterArming, Observation
+from wire.frame import Frame
 from wire.token import Scope
 
 # ---- opens without a token
@@ -194,3 +195,46 @@ def test_security_access_without_a_grant_is_caught(vehicle: str) -> None:
     gate.allows = lambda scope, now_ns: scope == Scope.SECURITY_ACCESS
     bench.tester().security_access(unit, 3)
     assert rules(bench) == {LEVEL_OPENED}
+
+
+# ---- the same lies, said in a way that is easily missed
+
+
+def cluster_that_lies() -> Bench:
+    bench = on_bench(GOLF)
+    change(bench, bonnet_open=True)
+    open_for_ever(bench, "cluster")
+    ask(bench, "cluster", "10 03")
+    return bench
+
+
+def test_a_lie_in_answer_to_a_functional_request_is_caught() -> None:
+    bench = cluster_that_lies()
+    bench.tester().core.link.send_functional(bytes.fromhex("31 01 02 03"))
+    assert rules(bench) == {NO_GRANT}
+
+
+def test_tester_present_between_request_and_answer_hides_no_lie() -> None:
+    bench = cluster_that_lies()
+    port = bench.car.buses["obd"].attach("tester of few words")
+    port.send(Frame(0x714, bytes.fromhex("04 31 01 02 03 55 55 55")))
+    port.send(Frame(0x714, bytes.fromhex("02 3E 80")))
+    bench.sleep(seconds=1)
+    assert rules(bench) == {NO_GRANT}
+
+
+def test_0x78_before_the_answer_hides_no_lie() -> None:
+    bench = cluster_that_lies()
+    bench.car.unit("cluster").gate.work_ns = lambda sid, payload: 3_000_000_000
+    assert ask(bench, "cluster", "31 01 02 03")[0] == 0x71
+    assert rules(bench) == {NO_GRANT}
+
+
+def test_a_suppressed_sub_function_hides_no_lie_where_it_is_answered_all_the_same() -> None:
+    """After 0x78 the positive answer comes although it was to be suppressed."""
+    bench = cluster_that_lies()
+    bench.car.unit("cluster").gate.work_ns = lambda sid, payload: 3_000_000_000
+    port = bench.car.buses["obd"].attach("tester of few words")
+    port.send(Frame(0x714, bytes.fromhex("04 31 81 02 03 55 55 55")))
+    bench.sleep(seconds=5)
+    assert rules(bench) == {NO_GRANT}
