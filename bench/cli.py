@@ -1,6 +1,6 @@
 """The command `sgw-bench`. Heavy parts load inside the commands, so that --help is quick.
 
-Exit status: 0 all passed (skips included), 1 a scenario failed, 2 the call or a file was wrong.
+Exit status: 0 all passed (skips included), 1 a scenario failed, 2 the call or a file was wrong, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ app = typer.Typer(
 )
 
 Targets = Annotated[
-    list[str] | None, typer.Argument(help="Scenario files, folders or names; all of the library if none.")
+    list[str] | None,
+    typer.Argument(
+        help="Names of the library or patterns of them ('mb-*'), tags (@sfd), files or folders; all of the library if none."
+    ),
 ]
 
 
@@ -34,35 +37,51 @@ def run(
     trace: Annotated[Path | None, typer.Option(help="Write candump and pcapng traces into this folder.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every step.")] = False,
 ) -> None:
-    """Play scenarios and check each step, with the witness watching."""
+    """Play scenarios and check each step, with the witness watching.
+
+    Exit status: 0 all passed (skips included), 1 a scenario failed, 2 the call or a file was wrong, 130 interrupted.
+    """
     from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
 
-    from bench.report.junit import write_junit  # noqa: PLC0415
-    from bench.report.terminal import STYLE, print_runs  # noqa: PLC0415
+    from bench.report.junit import check_writable, write_junit  # noqa: PLC0415
+    from bench.report.terminal import STYLE, make_console, print_runs  # noqa: PLC0415
+    from bench.runner import Run  # noqa: PLC0415
     from bench.runner import run as run_all  # noqa: PLC0415
     from scenarios.library import find  # noqa: PLC0415
     from scenarios.play import Status, StepResult  # noqa: PLC0415
 
-    console = Console(highlight=False)
+    console, progress_console = make_console(), Console(stderr=True, highlight=False)
     scenarios = find(targets or [])
-    runs = []
+    if trace is not None:
+        trace.mkdir(parents=True, exist_ok=True)
+    if junit is not None:
+        check_writable(junit)
+    steps_console = progress_console if console.is_terminal else console
+    runs: list[Run] = []
+
+    told = -1
 
     def show(result: StepResult) -> None:
+        nonlocal told
         if verbose:
-            progress.console.print(
-                f"  [{STYLE[result.status]}]{result.status.value:7}[/] {result.step.label}: {result.came}"
-            )
+            if told != len(runs):
+                told = len(runs)
+                steps_console.print(f"[bold]{escape(scenarios[told // repeat].name)}[/], seed {seed + told % repeat}")
+            style, text = STYLE[result.status], escape(f"{result.step.label}: {result.came}")
+            steps_console.print(f"  [{style}]{result.status.value:7}[/] {text}", soft_wrap=True)
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    quiet = not progress_console.is_terminal
+    with Progress(*columns, console=progress_console, transient=True, disable=quiet) as progress:
         task = progress.add_task("playing", total=len(scenarios) * repeat)
         for done in run_all(scenarios, seed=seed, repeat=repeat, trace_dir=trace, on_step=show):
             runs.append(done)
             progress.update(task, advance=1, description=done.played.scenario.name)
     print_runs(console, runs)
     if trace is not None:
-        console.print(f"traces in {trace}")
+        console.print(f"traces in {escape(str(trace))}", soft_wrap=True)
     if junit is not None:
         write_junit(runs, junit)
     if any(done.played.status is Status.FAILED for done in runs):
@@ -72,18 +91,18 @@ def run(
 @app.command("list")
 def list_(targets: Targets = None) -> None:
     """List scenarios with their titles."""
-    from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
+    from bench.report.terminal import make_console  # noqa: PLC0415
     from scenarios.library import find  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("scenario", "vehicle", "tags", "what it shows"):
         table.add_column(column, overflow="fold")
     for scenario in find(targets or []):
-        table.add_row(scenario.name, scenario.vehicle, " ".join(scenario.tags), escape(scenario.title))
-    Console().print(table)
+        table.add_row(*map(escape, (scenario.name, scenario.vehicle, " ".join(scenario.tags), scenario.title)))
+    make_console().print(table)
 
 
 @app.command()
@@ -118,7 +137,8 @@ def main() -> None:
         typer.echo(f"sgw-bench: {error}", err=True)
         sys.exit(2)
     except OSError as error:
-        typer.echo(f"sgw-bench: {error.filename or ''}: {error.strerror or error}", err=True)
+        problem = "is a file, a folder is needed" if isinstance(error, FileExistsError) else error.strerror or error
+        typer.echo(f"sgw-bench: {error.filename or 'output'}: {problem}", err=True)
         sys.exit(2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class Run:
         """The command that plays this again, to the byte."""
         scenario = self.played.scenario
         target = scenario.name if scenario.in_library else str(scenario.path)
-        return f"sgw-bench run {target} --seed {self.seed}"
+        return f"sgw-bench run {shlex.quote(target)} --seed {self.seed}"
 
 
 def run(

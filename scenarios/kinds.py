@@ -27,10 +27,18 @@ class Kind:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "x"?` or the list of what there is."""
+    """Return `; did you mean "x"?` or the list of what there is, cut short where nobody would read it."""
     choices = list(known)
     close = difflib.get_close_matches(word, choices, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(choices)}"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if len(choices) > LISTED_MAX:
+        choices[LISTED_MAX // 2 :] = [f"... ({len(choices)} in all)"]
+    return f"; there are: {', '.join(choices)}"
+
+
+LISTED_MAX = 40
+"""The table of verbs fits; longer lists are cut to half of this."""
 
 
 def _text(value: object) -> str:

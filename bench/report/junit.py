@@ -13,6 +13,13 @@ from scenarios.play import Status
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]")
 
 
+def check_writable(path: Path) -> None:
+    """Raise `OSError` now for what could not be written after a long run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8"):
+        pass
+
+
 def write_junit(runs: Sequence[Run], path: Path) -> None:
     """Write the runs to `path`. Raises `OSError` where that cannot be written."""
     failed = sum(run.played.status is Status.FAILED for run in runs)
@@ -24,7 +31,7 @@ def write_junit(runs: Sequence[Run], path: Path) -> None:
     for run in runs:
         _case(suite, run)
     indent(root)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(path)
     ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 

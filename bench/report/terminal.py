@@ -4,6 +4,7 @@ came, and the command that replays it.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 
@@ -15,6 +16,18 @@ from bench.runner import Run
 from scenarios.play import Status
 
 STYLE = {Status.PASSED: "green", Status.FAILED: "bold red", Status.SKIPPED: "yellow"}
+
+
+PIPE_WIDTH = 160
+"""Columns where no terminal says how many it has: a log or a filter wants whole names."""
+
+
+def make_console() -> Console:
+    """Return the console for results: as wide as the terminal, or wide where there is none."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPE_WIDTH
+    return console
 
 
 def format_duration(duration_ns: int) -> str:
@@ -61,18 +74,19 @@ def _print_failure(console: Console, run: Run) -> None:
     console.print()
     console.print(f"[{STYLE[played.status]}]{played.status.value}[/] [bold]{escape(played.scenario.name)}[/]")
     last = played.steps[-1] if played.steps else None
+    rows: list[tuple[str, str]] = []
     if last is not None and last.status is not Status.PASSED:
-        console.print(f"  step      {len(played.steps)}: {escape(last.step.label)}", highlight=False)
-        console.print(
-            f"  where     {escape(str(played.scenario.path))}:{last.step.line}", highlight=False, soft_wrap=True
-        )
-        console.print(f"  expected  {escape(last.expected)}", highlight=False)
-        console.print(f"  came      {escape(last.came)}", highlight=False)
-    console.print(f"  reason    {escape(played.reason)}", highlight=False)
-    for violation in played.violations:
-        console.print(f"  witness   {escape(violation)}", highlight=False)
-    console.print(f"  seed      {run.seed}", highlight=False)
-    console.print(f"  replay    {escape(run.replay)}", highlight=False, soft_wrap=True)
+        rows += [
+            ("step", f"{len(played.steps)}: {last.step.label}"),
+            ("where", f"{played.scenario.path}:{last.step.line}"),
+            ("expected", last.expected),
+            ("came", last.came),
+        ]
+    rows.append(("reason", played.reason))
+    rows += [("witness", violation) for violation in played.violations]
+    rows += [("seed", str(run.seed)), ("replay", run.replay)]
+    for name, text in rows:
+        console.print(f"  {name:9} {escape(text)}", highlight=False, soft_wrap=True)
 
 
 def _print_total(console: Console, runs: Sequence[Run]) -> None:
