@@ -179,6 +179,15 @@ def test_a_refused_certificate_voids_the_challenge_before_it() -> None:
     assert unit.prove(unit.proof(challenge)) == bytes.fromhex("7f2924")
 
 
+def test_de_authentication_voids_an_outstanding_challenge() -> None:
+    unit = CertificateUnit()
+    unit.unlock()
+    challenge = unit.challenge()
+    unit.ask("2900")
+    assert unit.prove(unit.proof(challenge)) == bytes.fromhex("7f2924")
+    assert not unit.open
+
+
 @pytest.mark.parametrize(("age_ns", "nrc"), [(30 * S - 1, 0), (30 * S, 0x24), (24 * HOUR, 0x24)])
 def test_a_challenge_lives_for_its_time(age_ns: int, nrc: int) -> None:
     unit = CertificateUnit(CertificateOptions(challenge_lifetime_ns=30 * S, verification_ns=0))
@@ -359,6 +368,20 @@ def test_the_grant_ends_with_the_earlier_of_both_certificates() -> None:
     assert unit.open
     unit.wait(1 * S)
     assert not unit.open
+
+
+def test_an_enhanced_certificate_does_not_prolong_the_grant() -> None:
+    unit = narrow()
+    transmit(unit, chain(leaf(serial=2, scope=Scope.ROUTINES, end_s=EPOCH_S + 24 * 3600)))
+    unit.wait(3601 * S)
+    assert not unit.open
+
+
+def test_the_grant_ends_with_the_revocation_of_the_ca_above_it() -> None:
+    unit = narrow()
+    unit.trust.update(key_set(revoked_serials=frozenset((keys().backend_ca.serial_number,))))
+    assert not unit.open
+    assert unit.log[-1] == ("locked", "revocation")
 
 
 def test_the_grant_ends_with_the_revocation_of_the_enhanced_certificate() -> None:

@@ -96,6 +96,13 @@ def unset_clock() -> Case:
     return CertificateUnit(clock=WallClock(is_set=False)), chain()
 
 
+def after_the_roots_end() -> Case:
+    """The root is valid for ten years; a CA and a leaf that outlive it are not."""
+    far_s = 11 * 365 * 86400
+    later = {"begin_s": EPOCH_S, "end_s": EPOCH_S + 2 * far_s}
+    return CertificateUnit(clock=WallClock(offset_s=far_s)), chain(leaf(**later), ca(**later))
+
+
 def low_role() -> Case:
     return CertificateUnit(CertificateOptions(min_role=Role.AFTER_SALES)), chain(leaf(role=Role.AFTER_MARKET))
 
@@ -123,6 +130,7 @@ REFUSALS: list[tuple[str, str, int, Callable[[], Case]]] = [
     ("expired", "validity", 0x50, forged(begin_s=EPOCH_S - 600, end_s=EPOCH_S - 1)),
     ("under a CA that expired", "validity", 0x50, forged(ca(end_s=EPOCH_S - 1))),
     ("under a CA that is not yet valid", "validity", 0x50, forged(ca(begin_s=EPOCH_S + 60))),
+    ("under a root that expired", "validity", 0x50, after_the_roots_end),
     ("revoked", "revoked", 0x57, revoked(0x1234)),
     ("under a revoked CA", "revoked", 0x57, revoked(keys().backend_ca.serial_number)),
     ("for another vehicle", "other VIN", 0x55, forged(vin=OTHER_VIN)),
@@ -226,6 +234,15 @@ def test_a_certificate_that_ends_between_challenge_and_proof_grants_nothing() ->
     assert unit.prove(unit.proof(challenge)) == bytes.fromhex("7f2950")
     assert not unit.open
     assert not unit.gate.allows(Scope.CODING, unit.now_ns)
+
+
+def test_the_grant_ends_with_the_ca_when_that_ends_first() -> None:
+    unit = CertificateUnit()
+    unit.unlock(chain(leaf(end_s=EPOCH_S + 600), ca(end_s=EPOCH_S + 60)))
+    unit.wait(61 * S - 1 - unit.now_ns)
+    assert unit.open
+    unit.wait(1)
+    assert not unit.open
 
 
 def test_a_certificate_that_is_revoked_between_challenge_and_proof_grants_nothing() -> None:

@@ -4,6 +4,7 @@ import pytest
 from locked_unit import CODING, SECURED, SfdUnit
 from unlock_forge import ADDRESS, HOUR, MINUTE, VIN, S, token
 
+from ecu_sim.unlock.gate import GateEvent
 from ecu_sim.unlock.sfd import SfdOptions
 from ecu_sim.vehicle_state import PowerEvent
 from wire.token import REQUEST_LEN, RequestStructure, Scope
@@ -189,6 +190,27 @@ def test_many_short_sleeps_neither_lose_nor_win_time() -> None:
     assert unit.open
     unit.wait(1)
     assert not unit.open
+
+
+def test_waking_what_is_awake_gives_no_time_back() -> None:
+    unit = SfdUnit()
+    unit.unlock()
+    unit.wait(60 * MINUTE)
+    unit.power(PowerEvent.WAKE)
+    unit.wait(30 * MINUTE)
+    assert not unit.open
+
+
+def test_a_grant_that_begins_in_sleep_counts_from_waking() -> None:
+    unit = SfdUnit()
+    wire = unit.token()
+    unit.gate.handle_event(GateEvent.SLEEP, unit.now_ns)
+    unit.gate.routine(0xC004, 0x01, wire, unit.now_ns)
+    unit.leap(5 * HOUR)
+    assert unit.gate.next_deadline() is None
+    assert unit.open
+    unit.gate.wake(unit.now_ns)
+    assert unit.status() == FIRST_READING
 
 
 @pytest.mark.parametrize("minutes", [1, 15, 90])

@@ -225,6 +225,15 @@ def test_a_token_cannot_be_written_twice_even_while_it_is_in_force() -> None:
     assert not unit.open
 
 
+def test_a_request_is_good_for_one_token_even_if_the_back_end_signed_two() -> None:
+    unit = SfdUnit()
+    structure = unit.request()
+    assert unit.write(token(structure, token_id=b"1" * 16)) == 0
+    unit.ask("3101c00a")
+    assert unit.write(token(structure, token_id=b"2" * 16)) == 0x24
+    assert unit.last.reason == "no request outstanding"
+
+
 def test_a_used_token_is_remembered_over_a_reset_and_a_new_request() -> None:
     unit = SfdUnit()
     wire = unit.token()
