@@ -90,7 +90,7 @@ def run(
 
 @app.command("list")
 def list_(targets: Targets = None) -> None:
-    """List scenarios with their titles."""
+    """List scenarios with what they show; a tag (@sfd) chooses all that have it."""
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
@@ -98,10 +98,11 @@ def list_(targets: Targets = None) -> None:
     from scenarios.library import find  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("scenario", "vehicle", "tags", "what it shows"):
-        table.add_column(column, overflow="fold")
+    table.add_column("scenario", no_wrap=True)
+    table.add_column("what it shows, and its tags", overflow="fold")
     for scenario in find(targets or []):
-        table.add_row(*map(escape, (scenario.name, scenario.vehicle, " ".join(scenario.tags), scenario.title)))
+        tags = " ".join(f"@{tag}" for tag in scenario.tags)
+        table.add_row(escape(scenario.name), f"{escape(scenario.title)} [dim]{escape(tags)}[/]")
     make_console().print(table)
 
 
