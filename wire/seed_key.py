@@ -35,13 +35,16 @@ ALGORITHMS: Mapping[str, tuple[KeyFunction, int]] = {
 
 def compute_key(algorithm: str, seed: bytes, secret: bytes, level: int) -> bytes:
     """Return the key for `seed` at `level` (the odd request number). Raises `LocalMisuse` for an unknown algorithm."""
-    try:
-        function, _ = ALGORITHMS[algorithm]
-    except KeyError:
-        raise LocalMisuse(f"unknown seed/key algorithm {algorithm!r}; there are: {', '.join(ALGORITHMS)}") from None
-    return function(seed, secret, level)
+    return _algorithm(algorithm)[0](seed, secret, level)
 
 
 def key_len(algorithm: str) -> int:
-    """Return the key's length in bytes."""
-    return ALGORITHMS[algorithm][1]
+    """Return the key's length in bytes. Raises `LocalMisuse` for an unknown algorithm."""
+    return _algorithm(algorithm)[1]
+
+
+def _algorithm(name: str) -> tuple[KeyFunction, int]:
+    try:
+        return ALGORITHMS[name]
+    except KeyError:
+        raise LocalMisuse(f"unknown seed/key algorithm {name!r}; there are: {', '.join(ALGORITHMS)}") from None

@@ -159,7 +159,6 @@ def load_text(folder: Path, text: str | bytes, **others: str) -> EcuProfile:
     for name, other in others.items():
         (folder / f"{name}.yaml").write_text(other)
     (folder / "unit.yaml").write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-    load_profile.cache_clear()
     return load_profile("unit", folder)
 
 
@@ -288,14 +287,6 @@ def test_what_is_no_profile_at_all_is_refused_with_a_reason(tmp_path: Path, text
         load_text(tmp_path, text)
     assert words in str(raised.value)
     assert "unit.yaml" in str(raised.value)
-
-
-@pytest.mark.slow
-def test_a_short_file_of_aliases_does_not_fill_the_memory(tmp_path: Path) -> None:
-    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
-    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
-    with pytest.raises(ConfigError):
-        load_text(tmp_path, "\n".join(lines))
 
 
 def test_a_profile_that_is_not_there_is_answered_with_those_that_are() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from ecu_sim.profile import Access, Did, Dtc, EcuProfile, Routine, SecurityLevel, ServiceRule
 from ecu_sim.server import UdsServer
 from ecu_sim.state import NonVolatile
-from ecu_sim.unlock.gate import GateEvent, GateLog, Grant
+from ecu_sim.unlock.gate import AccessGate, GateEvent, GateLog, Grant
 from ecu_sim.vehicle_state import VehicleState
 from wire.entropy import SeededEntropy
 from wire.seed_key import compute_key
@@ -122,7 +122,7 @@ class HandGate:
 
 
 class Ecu:
-    """A server and its time. `gate` is None unless `locked`."""
+    """A server and its time. `gate` is the lock by hand of a `locked` unit, else None; `scheme` is a real one instead."""
 
     def __init__(
         self,
@@ -131,6 +131,7 @@ class Ecu:
         locked: bool = False,
         refusal_nrc: int = Nrc.securityAccessDenied,
         memory: NonVolatile | None = None,
+        scheme: AccessGate | None = None,
         seed: int = 1,
         **changes: Any,
     ) -> None:
@@ -141,7 +142,7 @@ class Ecu:
             self.profile,
             entropy=SeededEntropy(random.Random(seed)),
             vehicle=self.vehicle,
-            gate=self.gate,
+            gate=scheme or self.gate,
             memory=memory,
         )
         self.now_ns = 0

@@ -432,3 +432,31 @@ def test_a_key_set_that_cannot_be_read_changes_nothing(bad: dict[str, object]) -
         trusted.update(key_set(keys(2), **bad))
     assert trusted.root_ca == root_ca
     assert trusted.token_keys.keys() == token_keys.keys()
+
+
+# ---- the service around it
+
+
+def test_a_suppressed_positive_answer_is_silent_and_takes_effect() -> None:
+    unit = CertificateUnit(CertificateOptions(verification_ns=0))
+    unit.unlock()
+    assert unit.ask("2980") == b""
+    assert not unit.open
+
+
+def test_a_suppressed_answer_is_sent_after_0x78_went_out() -> None:
+    unit = CertificateUnit(CertificateOptions(verification_ns=60 * MS))
+    proof = unit.proof(unit.challenge())
+    assert unit.ask(b"\x29\x83" + sized(proof) + sized(b"")) == bytes.fromhex("6903120000")
+
+
+def test_a_refusal_is_never_suppressed() -> None:
+    assert CertificateUnit().ask("2980") == bytes.fromhex("7f295d")
+
+
+def test_an_unknown_task_asked_of_everybody_is_met_with_silence() -> None:
+    unit = CertificateUnit()
+    unit.server.receive(bytes.fromhex("2902"), True, 0)
+    assert not unit.server.outputs
+    unit.server.receive(bytes.fromhex("2908"), True, 0)
+    assert list(unit.server.outputs) == [bytes.fromhex("690802")]
