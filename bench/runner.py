@@ -20,7 +20,7 @@ from wire.errors import ConfigError
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One scenario, played once. `digest`: of the trace; `virtual_ns`: how much bench time it took; `wall_s`: how much of
-    ours; `traces`: files written.
+    ours; `witnessed`: requests that the witness read; `blind_spots`: what it could not see; `traces`: files written.
     """
 
     played: Played
@@ -28,6 +28,8 @@ class Run:
     digest: str
     virtual_ns: int
     wall_s: float
+    witnessed: int
+    blind_spots: tuple[str, ...]
     traces: tuple[Path, ...] = ()
 
     @property
@@ -79,6 +81,8 @@ def run_one(
             digest=bench.trace.digest(),
             virtual_ns=bench.world.now_ns,
             wall_s=watch(),
+            witnessed=bench.car.witness.requests_seen,
+            blind_spots=bench.car.witness.blind_spots(),
             traces=traces,
         )
 

@@ -47,7 +47,7 @@ def _case(suite: Element, run: Run) -> None:
         },
     )
     properties = SubElement(case, "properties")
-    for name, value in (("seed", str(run.seed)), ("digest", run.digest), ("replay", run.replay)):
+    for name, value in (("seed", str(run.seed)), ("digest", run.digest), ("replay", run.replay), *_seen(run)):
         SubElement(properties, "property", {"name": name, "value": value})
     if played.status is Status.FAILED:
         failure = SubElement(case, "failure", {"message": _clean(played.reason), "type": "expectation"})
@@ -56,6 +56,10 @@ def _case(suite: Element, run: Run) -> None:
         SubElement(case, "skipped", {"message": _clean(played.reason)})
     out = SubElement(case, "system-out")
     out.text = _clean("\n".join(f"{r.status.value:7} {r.step.label}: {r.came}" for r in played.steps))
+
+
+def _seen(run: Run) -> list[tuple[str, str]]:
+    return [("witnessed", str(run.witnessed)), *(("blind spot", spot) for spot in run.blind_spots)]
 
 
 def _clean(text: str) -> str:

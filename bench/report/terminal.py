@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -42,6 +43,9 @@ def format_duration(duration_ns: int) -> str:
 
 def print_runs(console: Console, runs: Sequence[Run]) -> None:
     """Print the table, the failures and the closing line."""
+    turns: dict[Path, list[Run]] = {}
+    for run in runs:
+        turns.setdefault(run.played.scenario.path, []).append(run)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("scenario", overflow="fold")
     table.add_column("vehicle")
@@ -50,23 +54,34 @@ def print_runs(console: Console, runs: Sequence[Run]) -> None:
     table.add_column("bench time", justify="right")
     table.add_column("took", justify="right")
     table.add_column("seed", justify="right")
-    for run in runs:
-        played = run.played
-        passed = sum(step.status is Status.PASSED for step in played.steps)
-        table.add_row(
-            escape(played.scenario.name),
-            escape(played.scenario.vehicle),
-            f"[{STYLE[played.status]}]{played.status.value}[/]",
-            f"{passed}/{len(played.scenario.steps)}",
-            format_duration(run.virtual_ns),
-            f"{run.wall_s * 1000:.0f} ms",
-            str(run.seed),
-        )
+    for of_one in turns.values():
+        table.add_row(*_row(of_one))
     console.print(table)
     for run in runs:
         if run.played.status is not Status.PASSED:
             _print_failure(console, run)
     _print_total(console, runs)
+
+
+def _row(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return the line of one scenario, played once or many times."""
+    scenario = runs[0].played.scenario
+    first, last = runs[0].seed, runs[-1].seed
+    passed = sum(step.status is Status.PASSED for run in runs for step in run.played.steps)
+    return (
+        escape(scenario.name),
+        escape(scenario.vehicle),
+        _counted(runs) if len(runs) > 1 else f"[{STYLE[runs[0].played.status]}]{runs[0].played.status.value}[/]",
+        f"{passed}/{len(scenario.steps) * len(runs)}",
+        format_duration(sum(run.virtual_ns for run in runs)),
+        f"{sum(run.wall_s for run in runs) * 1000:.0f} ms",
+        str(first) if first == last else f"{first}-{last}",
+    )
+
+
+def _counted(runs: Sequence[Run]) -> str:
+    counts = Counter(run.played.status for run in runs)
+    return ", ".join(f"[{STYLE[status]}]{counts[status]} {status.value}[/]" for status in Status if counts[status])
 
 
 def _print_failure(console: Console, run: Run) -> None:
@@ -90,9 +105,11 @@ def _print_failure(console: Console, run: Run) -> None:
 
 
 def _print_total(console: Console, runs: Sequence[Run]) -> None:
-    counts = Counter(run.played.status for run in runs)
-    parts = [f"[{STYLE[status]}]{counts[status]} {status.value}[/]" for status in Status if counts[status]]
     total_s = sum(run.wall_s for run in runs)
     bench_ns = sum(run.virtual_ns for run in runs)
     console.print()
-    console.print(f"{', '.join(parts)} in {total_s:.1f} s ({format_duration(bench_ns)} of bench time)")
+    console.print(f"{_counted(runs)} in {total_s:.1f} s ({format_duration(bench_ns)} of bench time)")
+    blind = dict.fromkeys(spot for run in runs for spot in run.blind_spots)
+    console.print(f"[dim]The witness read {sum(run.witnessed for run in runs):,} requests. It cannot see:[/]")
+    for spot in blind:
+        console.print(f"[dim]  {escape(spot)}[/]")

@@ -66,7 +66,7 @@ def test_list_takes_the_same_words_as_run(sgw_bench: Here, tmp_path: Path) -> No
 
 def test_repeat_plays_with_seeds_that_count_up_from_the_first(sgw_bench: Here, tmp_path: Path) -> None:
     done = sgw_bench("run", "vag-global-scan", "--seed", "41", "--repeat", "3", cwd=tmp_path)
-    assert [line.split()[-1] for line in done.stdout.splitlines()[1:4]] == ["41", "42", "43"]
+    assert done.stdout.splitlines()[1].split()[-1] == "41-43"
     assert "3 passed" in done.stdout
 
 
