@@ -77,6 +77,13 @@ def test_more_than_a_month_is_a_typing_error(value: str) -> None:
         read_duration(value, signed=True)
 
 
+@pytest.mark.parametrize("value", ["9" * 5000 + " s", "0." + "9" * 5000 + " s", "9" * 641 + " ns"])
+def test_more_digits_than_a_number_has_get_the_same_sentence_which_stays_short(value: str) -> None:
+    with pytest.raises(ValueError, match="as in '90 min'") as refusal:
+        read_duration(value)
+    assert len(str(refusal.value)) < 200
+
+
 @given(st.integers(0, MAX_NS), st.sampled_from(list(UNITS_NS)))
 def test_what_is_written_is_what_is_read(nanoseconds: int, unit: str) -> None:
     unit_ns = UNITS_NS[unit]
