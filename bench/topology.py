@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.monitor.witness import WatchedCar, WatchedUnit, Witness
-from bench.vehicle_file import OBD, PlacedEcu, VehicleSpec
+from bench.vehicle_file import GATEWAY, OBD, PlacedEcu, VehicleSpec
 from ecu_sim.node import EcuNode
 from ecu_sim.profile import EcuProfile
 from ecu_sim.server import UdsServer
@@ -28,7 +28,8 @@ from wire.isotp import IsoTpOptions
 from wire.trace import Trace
 from wire.world import World
 
-GATEWAY = "gateway"
+__all__ = ["GATEWAY", "Car", "Unit"]
+
 Gate = SfdGate | CertificateGate
 
 
@@ -158,6 +159,7 @@ class Car:
         gateway = Gateway(
             GATEWAY,
             spec.gateway,
+            ports=len(spec.buses),
             routes=[
                 RouteSpec(
                     name=placed.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,13 +12,15 @@ from ecu_sim.profile import EcuProfile
 from ecu_sim.profile_file import load_profile
 from scenarios.kinds import suggestion
 from sgw_sim.profile import GatewayProfile, load_gateway
-from wire.errors import ConfigError
+from wire.errors import ConfigError, LocalMisuse
+from wire.frame import Frame, checked
 from wire.strict_yaml import Node, load
 from wire.token import VIN_LEN
 
 FOLDER = Path(__file__).parent / "vehicles"
 SUFFIX = ".yaml"
 OBD = "obd"
+GATEWAY = "gateway"
 VIN_DID = 0xF190
 T = TypeVar("T")
 KEYS = ("title", "make", "vin", "odometer_km", "gateway", "functional_ids", "buses", "ecus", "tester")
@@ -80,7 +82,12 @@ def _read_file(name: str) -> VehicleSpec:
         raise node.require("vin").error(f"a VIN has {VIN_LEN} letters and digits, {vin!r} has {len(vin)} characters")
     gateway, tester = node.require("gateway"), node.get("tester")
     gateway.mapping(("profile", "ecu"))
+    if tester is not None:
+        tester.mapping(("padding", "installed_units_did"))
     odometer = node.get("odometer_km")
+    gateway_ecu = _with_vin(_loaded(gateway.require("ecu"), load_profile), vin)
+    placed = {key: (_placed(entry, key, buses, vin), entry) for key, entry in node.require("ecus").mapping().items()}
+    _check_identifiers(gateway, gateway_ecu, node.require("functional_ids"), placed.values())
     return VehicleSpec(
         name=path.stem,
         title=node.require("title").text(),
@@ -88,10 +95,10 @@ def _read_file(name: str) -> VehicleSpec:
         vin=vin,
         odometer_km=odometer.integer(0, 2_000_000) if odometer else 0,
         gateway=_loaded(gateway.require("profile"), load_gateway),
-        gateway_ecu=_with_vin(_loaded(gateway.require("ecu"), load_profile), vin),
-        functional_ids=tuple(item.integer(0, 0x9FFF_FFFF) for item in node.require("functional_ids").items()),
+        gateway_ecu=gateway_ecu,
+        functional_ids=tuple(item.integer() for item in node.require("functional_ids").items()),
         buses=buses,
-        ecus=tuple(_placed(entry, key, buses, vin) for key, entry in node.require("ecus").mapping().items()),
+        ecus=tuple(ecu for ecu, _ in placed.values()),
         padding=_optional(tester, "padding", 0xFF),
         installed_units_did=_optional(tester, "installed_units_did", 0xFFFF),
     )
@@ -108,8 +115,34 @@ def _loaded(node: Node, loader: Callable[..., T]) -> T:
         raise node.error(error.problem) from None
 
 
+def _check_identifiers(
+    gateway: Node, gateway_ecu: EcuProfile, functional: Node, placed: Iterable[tuple[PlacedEcu, Node]]
+) -> None:
+    """Refuse identifiers that do not exist, and those that two would answer to at the tester's socket."""
+    owners: dict[int, str] = {}
+
+    def claim(can_id: int, owner: str, node: Node) -> None:
+        try:
+            checked(Frame(can_id, b""))
+        except LocalMisuse as error:
+            raise node.error(f"{error}; a 29-bit identifier is written with bit 31, as in 0x97FC0017") from None
+        other = owners.setdefault(can_id, owner)
+        if other != owner:
+            raise node.error(f"{owner} has the identifier {can_id:#x}, which {other} has already: each stands once")
+
+    for can_id in (gateway_ecu.request_id, gateway_ecu.response_id):
+        claim(can_id, "the gateway", gateway)
+    for ecu, node in placed:
+        for can_id in (ecu.profile.request_id, ecu.profile.response_id):
+            claim(can_id, repr(ecu.name), node)
+    for number, item in enumerate(functional.items(), 1):
+        claim(item.integer(0, 0x9FFF_FFFF), f"functional request {number}", item)
+
+
 def _placed(node: Node, name: str, buses: tuple[str, ...], vin: str) -> PlacedEcu:
     node.mapping(("profile", "bus"))
+    if name == GATEWAY:
+        raise node.error(f"{GATEWAY!r} is the name of the unit under the key 'gateway'; call this one otherwise")
     profile = _with_vin(_loaded(node.require("profile"), load_profile), vin)
     return PlacedEcu(name=name, profile=profile, bus=node.require("bus").choice(buses[1:]))
 

@@ -49,9 +49,13 @@ class EcuNode:
                     self._send_answers(now_ns)
 
     def _send_answers(self, now_ns: int) -> None:
-        outputs, stack = self.server.outputs, self.stack
+        outputs, stack, physical = self.server.outputs, self.stack, self._physical
         while outputs:
-            stack.send(self._physical, outputs.popleft(), now_ns)
+            answer = outputs.popleft()
+            if physical.full:  # a flood: requests have priority on the bus, so answers pile up
+                self.server.note(now_ns, "dropped", f"answer {answer[:3].hex(' ')}: too many wait for the bus")
+            else:
+                stack.send(physical, answer, now_ns)
 
     def frame_sent(self, port: int, now_ns: int) -> None:
         """Learn that a frame went out."""

@@ -117,7 +117,10 @@ class _Route:
 
 
 class Gateway:
-    """One gateway as a `wire.endpoint.Core`. `released(scope, now_ns)` asks its own gate; `arming` is the bonnet's filter."""
+    """One gateway as a `wire.endpoint.Core`. `released(scope, now_ns)` asks its own gate; `arming` is the bonnet's filter.
+
+    `ports`: how many buses it stands on, where there are more than units.
+    """
 
     def __init__(  # noqa: PLR0913 - what a gateway is wired to, by name
         self,
@@ -132,13 +135,14 @@ class Gateway:
         released: Callable[[Scope, int], bool] | None = None,
         outside: IsoTpOptions = CLASSIC,
         inside: IsoTpOptions = CLASSIC,
+        ports: int = 1,
     ) -> None:
         self.name = name
         self.profile = profile
         self.server = server
         self.arming = FilterArming(first)
         self.log: deque[GatewayRecord] = deque(maxlen=LOG_LIMIT)
-        ports = 1 + max((route.port for route in routes), default=0)
+        ports = max(ports, 1 + max((route.port for route in routes), default=0))
         self.stack = stack = IsoTpStack(ports)
         self.outputs = stack.outputs
         self._released = released or (lambda _scope, _now_ns: False)
