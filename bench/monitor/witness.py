@@ -172,7 +172,8 @@ class Witness:
             message = data[1 : 1 + data[0]] if data and 0 < data[0] < len(data) <= 8 else talk.tx.take(data)
             if message is not None:
                 self.requests_seen += 1
-                if message[0] in self._watched:
+                sid = message[0]
+                if sid in self._watched and (sid != 0x22 or message.startswith(protected.VAG_STATUS)):
                     if unit.address == ALL_UNITS:
                         self._functional(now_ns, bus, unit, message)
                         return
@@ -180,7 +181,7 @@ class Witness:
                     talk.at_ns = now_ns
                     if bus != self.car.obd_bus and unit.name != self.car.gateway:
                         self._behind(now_ns, unit, protected.normal(message))
-                elif message[0] != TESTER_PRESENT and unit.address != ALL_UNITS:
+                elif sid != TESTER_PRESENT and unit.address != ALL_UNITS:
                     talk.request = b""
         elif talk.request or talk.common:
             message = talk.rx.take(data)
