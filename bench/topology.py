@@ -23,7 +23,6 @@ from wire.endpoint import Endpoint
 from wire.entropy import SeededEntropy
 from wire.errors import LocalMisuse
 from wire.faults import FaultInjector
-from wire.frame import Frame
 from wire.isotp import IsoTpOptions
 from wire.trace import Trace
 from wire.world import World
@@ -91,24 +90,12 @@ class Car:
         for bus in self.buses.values():
             trace.attach(bus)
             if witness:
-                self._tap(bus)
+                bus.tap(self.witness.tap(bus.name))
         self._place_gateway()
         for placed in spec.ecus:
             self._place(placed)
 
     # ---- wiring
-
-    def _tap(self, bus: CanBus) -> None:
-        """Let the witness read along. The table is asked here: most frames of a busy bus interest nobody."""
-        table, entry = self.witness.watch(bus.name), self.witness.entry
-        name = bus.name
-
-        def tap(now_ns: int, _bus: CanBus, frame: Frame, _sender: str) -> None:
-            found = table.get(frame.can_id)
-            if found is not None:
-                entry(now_ns, name, found, frame.data)
-
-        bus.tap(tap)
 
     def _unit(self, name: str, profile: EcuProfile) -> Unit:
         clock = WallClock(epoch_utc_s=self._epoch_utc_s)

@@ -20,7 +20,6 @@ from vci_driver.uds_connection import make_client
 from wire.can_bus import CanBus
 from wire.endpoint import Endpoint
 from wire.entropy import SeededEntropy
-from wire.frame import Frame
 from wire.isotp import IsoTpOptions
 from wire.trace import Trace
 from wire.uds import Session
@@ -50,15 +49,7 @@ class OneBus:
         car = WatchedCar(
             make="vag", vin="WVWZZZCDZSW000001", units=watched, gateway="none", obd_bus="obd", functional_ids=()
         )
-        witness = Witness(car, 0)
-        table, entry = witness.watch("obd"), witness.entry
-
-        def tap(now_ns: int, _bus: CanBus, frame: Frame, _sender: str) -> None:
-            found = table.get(frame.can_id)
-            if found is not None:
-                entry(now_ns, "obd", found, frame.data)
-
-        bus.tap(tap)
+        bus.tap(Witness(car, 0).tap("obd"))
         for profile in profiles:
             server = UdsServer(profile, entropy=SeededEntropy(self.world.rng("ecu")), vehicle=VehicleState())
             node = EcuNode(server, IsoTpOptions(padding=0xAA))

@@ -138,10 +138,7 @@ class CanBus:
         plain_times = self._plain_times
         if plain_times is None:
             return _exact_time_ns(frame, self.bitrate, self.data_bitrate)
-        extended = frame.can_id >= EXTENDED
-        if not extended and not frame.fd:
-            return plain_times[len(frame.data)]
-        shape = (len(frame.data), extended, frame.fd, frame.brs)
+        shape = (len(frame.data), frame.can_id >= EXTENDED, frame.fd, frame.brs)
         time_ns = self._times.get(shape)
         if time_ns is None:
             time_ns = self._times[shape] = self._closed_time_ns(shape)
@@ -202,7 +199,11 @@ class CanBus:
         self._arbitrating = False
         if self._queue and len(self._ports) > 1:  # alone on a bus nobody acknowledges: the frame stays pending (N_As)
             self._current = current = heapq.heappop(self._queue)
-            time_ns = self.frame_time_ns(current[2])
+            frame, plain_times = current[2], self._plain_times
+            if plain_times is not None and frame.can_id < EXTENDED and not frame.fd:
+                time_ns = plain_times[len(frame.data)]  # most frames: not even a call
+            else:
+                time_ns = self.frame_time_ns(frame)
             self.busy_ns += time_ns
             world = self.world
             world.call_at(world.now_ns + time_ns, self._complete)

@@ -84,7 +84,9 @@ class Endpoint:
                 port, frame = outputs.popleft()
                 carriers[port].send(frame)
             deadline_ns = next_deadline()
-            if deadline_ns != timer.deadline_ns:
+            if deadline_ns is None or deadline_ns >= timer.armed_ns:
+                timer.deadline_ns = deadline_ns
+            else:
                 timer.set(deadline_ns)
 
         return flush

@@ -23,6 +23,7 @@ LATE_NS = NS_PER_MS
 """With a real clock a callback that runs later than this after its deadline counts as an overrun."""
 
 Callback = Callable[[], None]
+_NEVER_NS = 1 << 63
 
 
 class Timer:
@@ -32,7 +33,7 @@ class Timer:
     a deadline pushes an entry only if none stands earlier, so S3 re-armed on every request does not fill the heap.
     """
 
-    __slots__ = ("_armed", "_callback", "_world", "deadline_ns", "name")
+    __slots__ = ("_armed", "_callback", "_world", "armed_ns", "deadline_ns", "name")
 
     def __init__(self, world: World, name: str, callback: Callable[[int], None]) -> None:
         self._world = world
@@ -40,18 +41,21 @@ class Timer:
         self._armed: list[int] = []
         self.name = name
         self.deadline_ns: int | None = None
+        self.armed_ns = _NEVER_NS
+        """The earliest time in the heap: a deadline from there on may be stored in `deadline_ns` without a call of `set`."""
 
     def set(self, deadline_ns: int | None) -> None:
         """Ask to be called at `deadline_ns` (world time; the past means now), or not at all with None."""
         self.deadline_ns = deadline_ns
-        if deadline_ns is not None:
-            armed = self._armed
-            if not armed or deadline_ns < armed[-1]:
-                armed.append(deadline_ns)
-                self._world.call_at(deadline_ns, self._fire)
+        if deadline_ns is not None and deadline_ns < self.armed_ns:
+            self._armed.append(deadline_ns)
+            self.armed_ns = deadline_ns
+            self._world.call_at(deadline_ns, self._fire)
 
     def _fire(self) -> None:
-        self._armed.pop()
+        armed = self._armed
+        armed.pop()
+        self.armed_ns = armed[-1] if armed else _NEVER_NS
         deadline_ns = self.deadline_ns
         if deadline_ns is None:
             return

@@ -7,11 +7,12 @@ It keeps its own books of grants from what the wire shows, and trusts no simulat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.monitor import protected
 from bench.monitor.reassembly import Reassembly
+from wire.frame import Frame
 from wire.portal_api import AuditRecord
 
 MINUTE_NS = 60_000_000_000
@@ -155,38 +156,41 @@ class Witness:
 
     # ---- what it sees
 
-    def watch(self, bus: str) -> Mapping[int, tuple[WatchedUnit, _Talk, bool]]:
-        """Return the identifiers of interest on a bus; empty where it knows none."""
-        return self._tables.get(bus, {})
+    def tap(self, bus: str) -> Callable[[int, object, Frame, str], None]:
+        """Return the tap for a bus (`wire.can_bus.Tap`). Most frames of a busy bus interest nobody and end after one look."""
+        table = self._tables.get(bus, {})
 
-    def frame(self, now_ns: int, bus: str, can_id: int, data: bytes) -> None:
-        """See a frame on a tapped bus."""
-        entry = self._tables.get(bus, {}).get(can_id)
-        if entry is not None:
-            self.entry(now_ns, bus, entry, data)
+        def see(now_ns: int, _bus: object, frame: Frame, _sender: str) -> None:
+            found = table.get(frame.can_id)
+            if found is None:
+                return
+            unit, talk, is_request = found
+            data = frame.data
+            if is_request:
+                message = data[1 : 1 + data[0]] if data and 0 < data[0] < len(data) <= 8 else talk.tx.take(data)
+                if message is not None:
+                    self._asked(now_ns, bus, unit, talk, message)
+            elif talk.request or talk.common:
+                message = talk.rx.take(data)
+                if message is not None and bus == self.car.obd_bus:
+                    self._said(now_ns, unit, talk, message)
 
-    def entry(self, now_ns: int, bus: str, entry: tuple[WatchedUnit, _Talk, bool], data: bytes) -> None:
-        """See a frame whose table entry is already known: the fast way for taps."""
-        unit, talk, is_request = entry
-        if is_request:
-            message = data[1 : 1 + data[0]] if data and 0 < data[0] < len(data) <= 8 else talk.tx.take(data)
-            if message is not None:
-                self.requests_seen += 1
-                sid = message[0]
-                if sid in self._watched and (sid != 0x22 or message.startswith(protected.VAG_STATUS)):
-                    if unit.address == ALL_UNITS:
-                        self._functional(now_ns, bus, unit, message)
-                        return
-                    talk.request = message
-                    talk.at_ns = now_ns
-                    if bus != self.car.obd_bus and unit.name != self.car.gateway:
-                        self._behind(now_ns, unit, protected.normal(message))
-                elif sid != TESTER_PRESENT and unit.address != ALL_UNITS:
-                    talk.request = b""
-        elif talk.request or talk.common:
-            message = talk.rx.take(data)
-            if message is not None and bus == self.car.obd_bus:
-                self._said(now_ns, unit, talk, message)
+        return see
+
+    def _asked(self, now_ns: int, bus: str, unit: WatchedUnit, talk: _Talk, request: bytes) -> None:
+        """A whole request has gone by."""
+        self.requests_seen += 1
+        sid = request[0]
+        if sid in self._watched and (sid != 0x22 or request.startswith(protected.VAG_STATUS)):
+            if unit.address == ALL_UNITS:
+                self._functional(now_ns, bus, unit, request)
+                return
+            talk.request = request
+            talk.at_ns = now_ns
+            if bus != self.car.obd_bus and unit.name != self.car.gateway:
+                self._behind(now_ns, unit, protected.normal(request))
+        elif sid != TESTER_PRESENT and unit.address != ALL_UNITS:
+            talk.request = b""
 
     def _said(self, now_ns: int, unit: WatchedUnit, talk: _Talk, answer: bytes) -> None:
         """A unit has said something on the tester's bus: the answer to its own request, or to one to all units."""

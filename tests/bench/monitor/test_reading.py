@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bench.monitor import protected
 from bench.monitor.reassembly import Reassembly
 from bench.monitor.witness import WatchedCar, WatchedUnit, Witness
+from wire.frame import Frame
 from wire.portal_api import AuditRecord
 
 S = 1_000_000_000
@@ -82,12 +83,12 @@ def test_odd_frames_are_read_without_a_word(frames: list[bytes]) -> None:
 def test_the_witness_never_raises_whatever_stands_on_the_buses(frames: list[tuple[str, int, bytes]]) -> None:
     witness = Witness(CAR, 0)
     for number, (bus, can_id, data) in enumerate(frames):
-        witness.frame(number, bus, can_id, data)
+        witness.tap(bus)(number, None, Frame(can_id, data), "")
 
 
 def say(witness: Witness, at_ns: int, can_id: int, message: str, bus: str = "obd") -> None:
     for frame in frames_of(bytes.fromhex(message)):
-        witness.frame(at_ns, bus, can_id, frame)
+        witness.tap(bus)(at_ns, None, Frame(can_id, frame), "")
 
 
 def issued(number: str = "ab" * 16, vin: str = CAR.vin, address: int = 0x17, utc_s: int = 0) -> AuditRecord:
@@ -149,7 +150,10 @@ def test_a_refusal_is_no_answer() -> None:
 
 
 def test_buses_it_was_not_told_of_hold_nothing_for_it() -> None:
-    assert not Witness(CAR, 0).watch("engine bay")
+    witness = Witness(CAR, 0)
+    say(witness, 0, 0x714, "2E 06 00 01", bus="engine bay")
+    say(witness, 1, 0x77E, "6E 06 00", bus="engine bay")
+    assert (witness.requests_seen, witness.violations) == (0, [])
 
 
 BLOCKED = [
