@@ -6,7 +6,9 @@ the command that replays it. Under pytest-xdist the controller draws the seed.
 
 from __future__ import annotations
 
+import re
 import secrets
+import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +86,13 @@ def bench(request: pytest.FixtureRequest, bench_seed: int) -> Iterator[Bench]:
         request.node.stash[BENCH] = made
         yield made
         if folder is not None:
-            made.write_trace(Path(folder), request.node.name)
+            made.write_trace(Path(folder), _file_stem(request.node.nodeid))
+
+
+def _file_stem(nodeid: str) -> str:
+    """Return a name that a file can have; parameters, which may differ in signs alone, are told apart by a checksum."""
+    told_apart = f"-{zlib.crc32(nodeid.encode()):08x}" if "[" in nodeid else ""
+    return re.sub(r"[^\w.]+", "-", nodeid).strip("-") + told_apart
 
 
 @pytest.hookimpl(wrapper=True)
