@@ -27,8 +27,10 @@ __all__ = [
     "pytest_configure_node",
     "pytest_report_header",
     "pytest_runtest_makereport",
+    "pytest_terminal_summary",
 ]
 
+OWN_FOLDER = Path(__file__).parent
 SUFFIX = ".scenario.yaml"
 SEED = pytest.StashKey[int]()
 BENCH = pytest.StashKey["Bench"]()
@@ -103,6 +105,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
         seed = item.config.stash[SEED]
         report.sections.append(("sgw-bench", f"seed {seed}; replay: pytest {item.nodeid!r} --sgw-seed {seed}"))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    """Name a folder `bench` of the project that ours hides, when something failed: the import error alone does not say why."""
+    for place in {config.rootpath / "bench", config.invocation_params.dir / "bench"}:
+        if exitstatus and place.is_dir() and place != OWN_FOLDER:
+            terminalreporter.write_line(
+                f"sgw-bench: `import bench` means sgw-bench's own package here, not the folder {place}. "
+                "If a test needs that one, rename it, or run pytest with -p no:sgw_bench."
+            )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
