@@ -18,9 +18,9 @@ pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-PACKAGES = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"][
-    "packages"
-]
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+DIST_INFO = f"sgw_bench-{PROJECT['project']['version']}.dist-info"
 DATA = ("bench/vehicles", "ecu_sim/profiles", "sgw_sim/profiles", "scenarios/library")
 
 
