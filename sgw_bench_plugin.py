@@ -6,20 +6,22 @@ import importlib.util
 from pathlib import Path
 
 
-def _shadowing_folder() -> Path | None:
-    """Return the folder whose `bench` package stands before ours on the path, or None."""
+def _in_the_way() -> str | None:
+    """Return what stands before our `bench` on the path, in words, or None."""
     spec = importlib.util.find_spec("bench")
-    if spec is None or spec.origin is None:
-        return None if spec is None else Path(next(iter(spec.submodule_search_locations or ["?"])))
-    folder = Path(spec.origin).parent
-    return None if (folder / "pytest_plugin.py").is_file() else folder
+    if spec is None or spec.origin is None:  # a namespace: a folder without __init__.py, and ours not there at all
+        return None if spec is None else f"the folder {next(iter(spec.submodule_search_locations or ['?']))}"
+    found = Path(spec.origin)
+    if (found.parent / "pytest_plugin.py").is_file():
+        return None
+    return f"the package 'bench' in {found.parent}" if found.name == "__init__.py" else f"the module {found}"
 
 
-_folder = _shadowing_folder()
-if _folder is not None:
+_found = _in_the_way()
+if _found is not None:
     raise ImportError(
-        f"sgw-bench cannot load: the package 'bench' in {_folder} stands before sgw-bench's own on the import path. "
-        "Rename that folder, or run pytest with --import-mode=importlib and without the folder's parent on the path."
+        f"sgw-bench cannot load: {_found} stands before sgw-bench's own on the import path. Rename it, or run pytest "
+        "without its parent on the path (`pytest`, not `python -m pytest`), or with -p no:sgw_bench."
     )
 
 from bench.pytest_plugin import *  # noqa: E402, F403 - pytest reads hooks and fixtures from this module

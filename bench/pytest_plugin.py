@@ -6,7 +6,9 @@ the command that replays it. Under pytest-xdist the controller draws the seed.
 
 from __future__ import annotations
 
+import re
 import secrets
+import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +27,10 @@ __all__ = [
     "pytest_configure_node",
     "pytest_report_header",
     "pytest_runtest_makereport",
+    "pytest_terminal_summary",
 ]
 
+OWN_FOLDER = Path(__file__).parent
 SUFFIX = ".scenario.yaml"
 SEED = pytest.StashKey[int]()
 BENCH = pytest.StashKey["Bench"]()
@@ -84,7 +88,13 @@ def bench(request: pytest.FixtureRequest, bench_seed: int) -> Iterator[Bench]:
         request.node.stash[BENCH] = made
         yield made
         if folder is not None:
-            made.write_trace(Path(folder), request.node.name)
+            made.write_trace(Path(folder), _file_stem(request.node.nodeid))
+
+
+def _file_stem(nodeid: str) -> str:
+    """Return a name that a file can have; parameters, which may differ in signs alone, are told apart by a checksum."""
+    told_apart = f"-{zlib.crc32(nodeid.encode()):08x}" if "[" in nodeid else ""
+    return re.sub(r"[^\w.]+", "-", nodeid).strip("-") + told_apart
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,6 +105,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
         seed = item.config.stash[SEED]
         report.sections.append(("sgw-bench", f"seed {seed}; replay: pytest {item.nodeid!r} --sgw-seed {seed}"))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    """Name a folder `bench` of the project that ours hides, when something failed: the import error alone does not say why."""
+    for place in {config.rootpath / "bench", config.invocation_params.dir / "bench"}:
+        if exitstatus and place.is_dir() and place != OWN_FOLDER:
+            terminalreporter.write_line(
+                f"sgw-bench: `import bench` means sgw-bench's own package here, not the folder {place}. "
+                "If a test needs that one, rename it, or run pytest with -p no:sgw_bench."
+            )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from ecu_sim.server import UdsServer
 from wire.frame import Frame
-from wire.isotp import CLASSIC, IsoTpOptions
+from wire.isotp import IsoTpOptions
 from wire.isotp_stack import IsoTpStack, Received
 
 
 class EcuNode:
-    """One control unit as a `wire.endpoint.Core` with one port (0). Functional requests are single frames only."""
+    """One control unit as a `wire.endpoint.Core` with one port (0). Functional requests are single frames only.
+
+    `options` None: classic CAN, padded as the profile says.
+    """
 
     __slots__ = ("_functional", "_physical", "name", "outputs", "server", "stack")
 
-    def __init__(self, server: UdsServer, options: IsoTpOptions = CLASSIC) -> None:
+    def __init__(self, server: UdsServer, options: IsoTpOptions | None = None) -> None:
         profile = server.profile
+        options = options or IsoTpOptions(padding=profile.padding)
         self.name = profile.name
         self.server = server
         self.stack = stack = IsoTpStack()

@@ -33,7 +33,7 @@ from wire.errors import ConfigError
 from wire.frame import EXTENDED, EXTENDED_MASK, STANDARD_MASK
 from wire.seed_key import ALGORITHMS
 from wire.strict_yaml import Node, load
-from wire.token import Scope
+from wire.token import Role, Scope
 from wire.uds import Nrc
 
 FOLDER = Path(__file__).parent / "profiles"
@@ -321,6 +321,9 @@ def _security(node: Node, level: int) -> SecurityLevel:
 
 def _gate(node: Node) -> SfdOptions | CertificateOptions:
     scheme = node.require("scheme").choice(tuple(_GATES))
+    refusal = node.get("refusal_nrc")
+    if refusal is not None:
+        raise refusal.error("the unit's own locked_nrc says this, for the lock as well")
     rest = {key: entry for key, entry in node.mapping().items() if key != "scheme"}
     return _options(Node(rest, node.path, node.line, node.key), _GATES[scheme])
 
@@ -333,10 +336,10 @@ def _options(node: Node, kind: type[Options]) -> Options:
         field = names[key]
         if field.name.endswith("_ns"):
             values[field.name] = entry.read(read_duration)
-        elif field.name.endswith("_nrc"):
-            values[field.name] = _nrc(entry)
         elif field.type == "bool":
             values[field.name] = entry.boolean()
+        elif field.name == "min_role":
+            values[field.name] = entry.integer(min(Role), max(Role))
         else:
             values[field.name] = entry.integer(0, 0xFFFF)
     return kind(**values)

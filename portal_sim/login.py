@@ -7,6 +7,7 @@ per login, so that opening new logins gains no tries.
 from __future__ import annotations
 
 from portal_sim.desk import Desk, hashed
+from portal_sim.forms import require_serial_number
 from portal_sim.passwords import SALT_LEN, hash_password, password_matches
 from portal_sim.records import Account, LiveSession, PendingLogin
 from portal_sim.totp import SECRET_LEN, matching_step, otpauth_uri
@@ -48,6 +49,7 @@ class Login:
     def begin(self, request: BeginLogin, now_s: int) -> LoginStep:
         """E-mail and password on the tester; shows the QR code's content while no authenticator is enrolled."""
         desk = self._desk
+        require_serial_number(request.tester_serial)
         account = self._by_password(request.email, request.password, now_s)
         login_id = desk.new_code()
         pending = PendingLogin(account.email, request.tester_serial, now_s + desk.options.login_lifetime_s)

@@ -7,6 +7,7 @@ import re
 from datetime import date
 
 from portal_sim.desk import Desk, hashed, masked
+from portal_sim.forms import MAX_TEXT, invalid, require_address, require_texts
 from portal_sim.passwords import SALT_LEN, hash_password, password_matches
 from portal_sim.records import Account, Company, Link
 from wire.portal_api import (
@@ -29,10 +30,6 @@ from wire.portal_api import (
     SignUp,
     ValidateCompany,
 )
-
-E_MAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}\.[^@\s\x00-\x1f]{2,63}")
-MAX_TEXT = 200
-"""Characters in one field of a form."""
 
 IN_PROGRESS = "The identity check process is still in progress. Please check again later."
 DENIED = "The documents for your identity check have been denied. You have another attempt to repeat the operation."
@@ -57,7 +54,7 @@ class People:
     def sign_up(self, request: SignUp, now_s: int) -> Done:
         """Make an account."""
         desk = self._desk
-        _address(request.email)
+        require_address(request.email)
         self._check_password(request.password)
         encoded = hash_password(request.password, desk.entropy.token_bytes(SALT_LEN), desk.options.cost)
         until_s = now_s + desk.options.link_lifetime_s
@@ -101,7 +98,7 @@ class People:
     def _check_password(self, password: str) -> None:
         shortest = self._desk.options.min_password_len
         if not shortest <= len(password) <= MAX_TEXT:
-            raise _invalid("the password", f"it needs {shortest} to {MAX_TEXT} characters")
+            raise invalid("the password", f"it needs {shortest} to {MAX_TEXT} characters")
 
     # ---- person
 
@@ -110,11 +107,11 @@ class People:
         account = self._desk.account_of(request.session, now_s)
         if account.identity in (CheckState.IN_PROGRESS, CheckState.APPROVED):
             raise PortalError(PortalErrorCode.IDENTITY_CHECK_IN_PROGRESS, "A checked profile cannot be changed.")
-        _texts(first_name=request.first_name, last_name=request.last_name)
+        require_texts(first_name=request.first_name, last_name=request.last_name)
         try:
             born = date.fromisoformat(request.birth_date)
         except ValueError:
-            raise _invalid("the date of birth", "write it as 1990-04-01") from None
+            raise invalid("the date of birth", "write it as 1990-04-01") from None
         account.first_name, account.last_name = request.first_name, request.last_name
         account.birth_date = born.isoformat()
         return Done("Please check that your data are right.")
@@ -132,7 +129,7 @@ class People:
         if account.attempts_left <= 0:
             raise PortalError(PortalErrorCode.NO_ATTEMPTS_LEFT, DENIED_FOR_GOOD)
         if not re.fullmatch(r"[A-Z]{2}", request.country):
-            raise _invalid("the country", "two capital letters, as in DE")
+            raise invalid("the country", "two capital letters, as in DE")
         account.attempts_left -= 1
         account.identity = CheckState.IN_PROGRESS
         account.review_refusal = self._reviewed(request, account)
@@ -190,7 +187,7 @@ class People:
         if missing:
             what = missing[0].replace("_", " ")
             raise PortalError(PortalErrorCode.COMPANY_INCOMPLETE, f"Please fill in every field; {what} is empty.")
-        _texts(**fields)
+        require_texts(**fields)
         if company is None:
             company = desk.store.add_company(
                 Company(0, account.email, CompanyState.COMPLETE, request.legal_name, fields)
@@ -241,7 +238,7 @@ class People:
         company = self._managed_company(account)
         if company.state is not CompanyState.VALIDATED:
             raise PortalError(PortalErrorCode.COMPANY_NOT_VALIDATED, "Validate the company before you invite others.")
-        _address(request.email)
+        require_address(request.email)
         link = Link("invite", request.email, company.company_id, now_s + desk.options.link_lifetime_s)
         desk.mail(request.email, f"Invitation to {company.legal_name}", "Please follow the link.", now_s, link)
         desk.audit("invited", now_s, account, request.email)
@@ -299,7 +296,7 @@ class People:
         company = self._managed_company(manager)
         other = self._desk.store.account(email)
         if other is None or other.company_id != company.company_id or other.email == manager.email:
-            raise _invalid("the user", "there is no such other user in your company")
+            raise invalid("the user", "there is no such other user in your company")
         return other
 
 
@@ -319,18 +316,3 @@ def _messages(account: Account, company: CompanyState) -> tuple[str, ...]:
     if company is CompanyState.VALIDATED:
         lines.append(VALIDATED)
     return tuple(lines)
-
-
-def _address(email: str) -> None:
-    if not E_MAIL.fullmatch(email) or not email.isprintable():
-        raise _invalid("the e-mail address", "it must look like name@company.example")
-
-
-def _texts(**fields: str) -> None:
-    for name, value in fields.items():
-        if not value.strip() or len(value) > MAX_TEXT or not value.isprintable():
-            raise _invalid(f"the field {name.replace('_', ' ')}", f"it needs 1 to {MAX_TEXT} printable characters")
-
-
-def _invalid(what: str, how: str) -> PortalError:
-    return PortalError(PortalErrorCode.INVALID_INPUT, f"Please check {what}: {how}.")

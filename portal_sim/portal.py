@@ -16,6 +16,7 @@ from portal_sim.store import MemoryStore, Store
 from wire import portal_api as api
 from wire.entropy import Entropy
 from wire.errors import LocalMisuse
+from wire.token import Role
 
 Handler = Callable[[Any, int], object]
 
@@ -96,7 +97,12 @@ class Portal:
         return self._issuer.key_set()
 
     def entitle(self, email: str, make: str, role: int) -> None:
-        """Entitle a person to a role for a make."""
+        """Entitle a person to a role for a make. Raises `LocalMisuse` where there is no such role or make."""
+        if role not in Role.__members__.values():
+            known = ", ".join(f"{each.name} {each.value}" for each in Role)
+            raise LocalMisuse(f"there is no role {role}: {known}")
+        if make not in self._desk.options.makes:
+            raise LocalMisuse(f"the portal knows no make {make!r}: {', '.join(self._desk.options.makes)}")
         self._issuer.entitlements.add((email, make, role))
 
     def revoke_company(self, email: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,7 +61,7 @@ def _read_file(name: str, folder: Path) -> GatewayProfile:
         title=node.require("title").text(),
         lock="bonnet" if node.require("lock").choice(("bonnet", "grant")) == "bonnet" else "grant",
         policy=Policy(
-            allowed=tuple(item.hex_bytes() for item in node.require("allow").items()),
+            allowed=tuple(_rule(item) for item in node.require("allow").items()),
             scopes=_scopes(scopes) if scopes else {},
             refusal_nrc=_refusal(node.require("refusal")),
         ),
@@ -68,6 +69,13 @@ def _read_file(name: str, folder: Path) -> GatewayProfile:
         answer_window_ns=window.read(read_duration) if window else 1_000_000_000,
         pending_for_target=pending.boolean() if pending else True,
     )
+
+
+def _rule(node: Node) -> bytes:
+    prefix = node.hex_bytes()
+    if not prefix:
+        raise node.error("a rule of no bytes would let everything through: name a service at least")
+    return prefix
 
 
 def _refusal(node: Node) -> int | None:
@@ -78,9 +86,7 @@ def _refusal(node: Node) -> int | None:
 def _scopes(node: Node) -> dict[int, Scope]:
     table = {}
     for key, entry in node.mapping().items():
-        try:
-            sid = int(key, 16)
-        except ValueError:
-            raise entry.error(f"expected a service in hex, as in 2E, got {key!r}") from None
-        table[sid] = SCOPES[entry.choice(tuple(SCOPES))]
+        if not re.fullmatch("[0-9A-Fa-f]{2}", key):
+            raise entry.error(f"expected a service in hex, as in 2E, got {key!r}")
+        table[int(key, 16)] = SCOPES[entry.choice(tuple(SCOPES))]
     return table

@@ -48,8 +48,6 @@ def _read(server: UdsServer, request: Request) -> bytes:
 
 
 def _control_setting(server: UdsServer, request: Request) -> bytes:
-    if len(request.payload) < 2:
-        raise Refusal(Nrc.incorrectMessageLengthOrInvalidFormat, "no setting type")
     server.state.dtc_setting = request.sub_function == 0x01
     return bytes((0xC5, request.sub_function))
 

@@ -221,6 +221,13 @@ def test_the_example_is_valid(tmp_path: Path) -> None:
         ("{p2: 50 ms}", "{p2_star: 0 s}", "timing.p2_star", "from 20 ms"),
         ("scheme: sfd", "scheme: sdf", "gate.scheme", "did you mean 'sfd'"),
         ("scheme: sfd", "max_duration_min: 90", "gate", "missing key 'scheme'"),
+        ("scheme: sfd", "scheme: sfd, nonce_lifetime: 1 d", "gate.nonce_lifetime", "90 min"),
+        ("scheme: sfd", "scheme: sfd, ends_on_reset: 1", "gate.ends_on_reset", "true or false"),
+        ("scheme: sfd", "scheme: sfd, token_rid: 0x10000", "gate.token_rid", "from 0 to 65535"),
+        ("scheme: sfd", "scheme: sfd, min_role: 4", "gate.min_role", "from 1 to 3"),
+        ("scheme: sfd", "scheme: sfd, refusal_nrc: authenticationRequired", "gate.refusal_nrc", "locked_nrc"),
+        ("scheme: sfd", "scheme: sfd, challenge_lifetime: 1 s", "gate.challenge_lifetime", "unknown key"),
+        ("scheme: sfd", "scheme: certificate, token_rid: 1", "gate.token_rid", "known keys"),
         ("busy: refuse", "busy: refuze", "busy", "did you mean 'refuse'"),
         ("busy: refuse", "locked_nrc: securityAccesDenied", "locked_nrc", "did you mean 'securityAccessDenied'"),
         ("busy: refuse", "max_dids: 0", "max_dids", "from 1 to 100"),
@@ -242,6 +249,22 @@ def test_a_mistake_is_told_with_file_line_key_and_what_to_do(
     assert error.path == str(tmp_path / "unit.yaml")
     assert error.line == VALID[: VALID.index(old)].count("\n") + 1 + old.startswith("\n")
     assert str(error).startswith(f"{error.path}:{error.line}: {key}: ")
+
+
+@pytest.mark.parametrize(
+    ("gate", "options"),
+    [
+        ("scheme: sfd", SfdOptions()),
+        (
+            "scheme: sfd, ends_on_reset: false, nonce_lifetime: 2 h",
+            SfdOptions(ends_on_reset=False, nonce_lifetime_ns=7200 * S),
+        ),
+        ("scheme: sfd, max_duration_min: 30, min_role: 3", SfdOptions(max_duration_min=30, min_role=3)),
+        ("scheme: certificate, ends_on_terminal_15: true", CertificateOptions(ends_on_terminal_15=True)),
+    ],
+)
+def test_the_lock_of_a_profile_is_read(tmp_path: Path, gate: str, options: object) -> None:
+    assert load_text(tmp_path, VALID.replace("scheme: sfd", gate)).gate == options
 
 
 @pytest.mark.parametrize("key", ["title", "address", "request_id", "response_id", "sessions"])

@@ -269,6 +269,21 @@ def test_an_entitlement_is_for_one_person_one_make_and_one_role(counter: Counter
         person.ask(**CERTIFICATE, role=Role.DEVELOPMENT)
 
 
+@pytest.mark.parametrize("role", [0, 4, -1, 256, 300])
+def test_an_entitlement_to_a_role_that_there_is_not_is_the_operators_mistake(
+    counter: Counter, person: Visitor, role: int
+) -> None:
+    with pytest.raises(LocalMisuse, match=f"no role {role}.*AFTER_MARKET 1, AFTER_SALES 2, DEVELOPMENT 3"):
+        counter.portal.entitle(person.email, "vag", role)
+    with counter.refused(PortalErrorCode.NOT_ENTITLED):
+        person.ask(role=role)
+
+
+def test_an_entitlement_for_a_make_that_the_portal_does_not_know_is_one_too(counter: Counter, person: Visitor) -> None:
+    with pytest.raises(LocalMisuse, match=r"no make 'vw'.*vag"):
+        counter.portal.entitle(person.email, "vw", Role.DEVELOPMENT)
+
+
 def test_a_refusal_for_a_role_stands_in_the_audit_log(counter: Counter, person: Visitor) -> None:
     with counter.refused(PortalErrorCode.NOT_ENTITLED):
         person.ask(role=Role.DEVELOPMENT)

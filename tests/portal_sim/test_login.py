@@ -59,6 +59,25 @@ def test_every_qr_code_holds_another_secret_and_the_last_one_shown_counts(counte
     person.finish(second, person.code())
 
 
+@pytest.mark.parametrize("serial", ["x", "T-1", "S" * 64, "TX 0815/47 (rev. B)", "~!"])
+def test_a_testers_serial_number_is_a_line_of_ascii(counter: Counter, serial: str) -> None:
+    person = signed_in(counter)
+    step = counter.call(api.BeginLogin(email=person.email, password=person.password, tester_serial=serial))
+    assert step.otpauth_uri is not None
+
+
+@pytest.mark.parametrize(
+    "serial", ["", "S" * 65, "S" * 10**6, "T-1\n", "T\0", "T\x7f", "T\u2011", "\u0661", "T\ud800", "\u202eT"]
+)
+def test_what_is_no_serial_number_is_refused_whoever_asks(counter: Counter, serial: str) -> None:
+    person = signed_in(counter)
+    for email in (person.email, "nobody@workshop.example"):
+        with counter.refused(PortalErrorCode.INVALID_INPUT) as refusal:
+            counter.call(api.BeginLogin(email=email, password="wrong", tester_serial=serial))
+        assert "serial number" in refusal.value.sentence
+    person.begin()  # it was no guess at the password: nobody waits
+
+
 # ---- codes
 
 

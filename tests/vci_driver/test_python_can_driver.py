@@ -108,6 +108,29 @@ def test_what_cannot_be_opened_says_why_by_name(world: World, options: dict, err
         open_channel("python_can", "nowhere", options, world)
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_pcan_without_its_library_is_a_missing_interface(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("can.interfaces.pcan.basic.find_library", lambda name: None)
+    with pytest.raises(
+        InterfaceMissing, match=r"pcan:PCAN_USBBUS1: .*library not found.*; install the adapter's library"
+    ):
+        open_channel("python_can", "PCAN_USBBUS1", {"interface": "pcan"}, world)
+
+
+@pytest.mark.parametrize(
+    "error", [can.CanInitializationError("the value of a handle is invalid"), OSError(16, "Device or resource busy")]
+)
+def test_pcan_with_its_library_and_without_an_adapter_is_a_missing_channel(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def no_adapter(**_: object) -> can.BusABC:
+        raise error
+
+    monkeypatch.setattr("can.Bus", no_adapter)
+    with pytest.raises(ChannelUnavailable, match="PCAN_USBBUS1 cannot be opened"):
+        open_channel("python_can", "PCAN_USBBUS1", {"interface": "pcan"}, world)
+
+
 @pytest.mark.realtime
 def test_a_bus_that_breaks_while_sending_is_told_once_and_swallows_the_rest(desk: Desk) -> None:
     desk.bus.send_error = can.CanOperationError("unplugged")

@@ -223,13 +223,20 @@ def _open_bus(interface: str, channel: str, options: Mapping[str, object]) -> ca
         return can.Bus(channel=channel, interface=interface, **options)  # type: ignore[arg-type]
     except (can.CanInterfaceNotImplementedError, NotImplementedError, ImportError, NameError) as error:
         # NameError: kvaser without its library, whose functions are then undefined names
-        raise InterfaceMissing(f"{where}: {_reason(error)}; install the adapter's library and driver") from error
+        raise InterfaceMissing(_install(where, error)) from error
     except TypeError as error:
         raise LocalMisuse(f"{where} does not take these options, {sorted(options)}: {error}") from error
     except (can.CanError, OSError, ValueError) as error:
+        if interface == "pcan" and isinstance(error, OSError) and error.errno is None:
+            # only its library is loaded when the bus is made; a loader's errors have no number, the system's have
+            raise InterfaceMissing(_install(where, error)) from error
         raise ChannelUnavailable(
             f"{where} cannot be opened: {_reason(error)}; does the channel exist, is it up, does another program use it?"
         ) from error
+
+
+def _install(where: str, error: Exception) -> str:
+    return f"{where}: {_reason(error)}; install the adapter's library and driver"
 
 
 def _descriptor(bus: can.BusABC) -> int | None:

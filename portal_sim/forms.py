@@ -1,0 +1,37 @@
+"""What people type and cameras deliver, checked where it enters the portal; each refusal says what would be right."""
+
+from __future__ import annotations
+
+import re
+
+from wire.portal_api import PortalError, PortalErrorCode
+
+E_MAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}\.[^@\s\x00-\x1f]{2,63}")
+SERIAL_NUMBER = re.compile(r"[\x20-\x7e]{1,64}")
+"""A tester's: it stands in the audit log."""
+MAX_TEXT = 200
+"""Characters in one field of a form."""
+
+
+def require_address(email: str) -> None:
+    """Refuse what is no e-mail address."""
+    if not E_MAIL.fullmatch(email) or not email.isprintable():
+        raise invalid("the e-mail address", "it must look like name@company.example")
+
+
+def require_texts(**fields: str) -> None:
+    """Refuse fields that are empty, too long, or more than a line."""
+    for name, value in fields.items():
+        if not value.strip() or len(value) > MAX_TEXT or not value.isprintable():
+            raise invalid(f"the field {name.replace('_', ' ')}", f"it needs 1 to {MAX_TEXT} printable characters")
+
+
+def require_serial_number(serial: str) -> None:
+    """Refuse what is no serial number of a tester."""
+    if not SERIAL_NUMBER.fullmatch(serial):
+        raise invalid("the tester's serial number", "it needs 1 to 64 printable ASCII characters")
+
+
+def invalid(what: str, how: str) -> PortalError:
+    """Return the refusal of something that was typed."""
+    return PortalError(PortalErrorCode.INVALID_INPUT, f"Please check {what}: {how}.")
