@@ -52,7 +52,10 @@ def open_channel(name: str, channel: str, options: Mapping[str, object], world: 
 
 
 def detect() -> tuple[tuple[FoundChannel, ...], Mapping[str, CarrierFault]]:
-    """Return the channels that all drivers find, and for each driver that could not look, why."""
+    """Return the channels that all drivers find, and for each driver that could not look, why.
+
+    python-can's socketcand is left out: its servers tell of themselves every few seconds, which is long to wait.
+    """
     found: list[FoundChannel] = []
     failed: dict[str, CarrierFault] = {}
     for name in driver_names():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from channel_pair import real_world
 
 from vci_driver import registry
 from vci_driver.api import ChannelUnavailable, FoundChannel, InterfaceMissing
@@ -54,7 +56,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
 
 
 def no_detection_of_python_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("can.detect_available_configs", list)
+    monkeypatch.setattr("can.detect_available_configs", lambda interfaces: [])
 
 
 # ---- names
@@ -149,10 +151,47 @@ def test_what_is_found_and_what_could_not_look_are_both_told(install: object, mo
 
 def test_what_python_can_finds_can_be_opened_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     config = {"interface": "pcan", "channel": "PCAN_USBBUS1", "supports_fd": True}
-    monkeypatch.setattr("can.detect_available_configs", lambda: [config])
+    monkeypatch.setattr("can.detect_available_configs", lambda interfaces: [config])
     (channel,) = registry.driver("python_can").detect()
     assert (channel.driver, channel.channel, channel.options["interface"]) == ("python_can", "PCAN_USBBUS1", "pcan")
     assert "pcan PCAN_USBBUS1" in channel.description
+
+
+def test_looking_asks_every_interface_but_socketcand_which_waits_for_a_beacon(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("can.detect_available_configs", lambda interfaces: asked.extend(interfaces) or [])
+    assert registry.driver("python_can").detect() == ()
+    assert {"socketcan", "pcan", "kvaser", "vector", "udp_multicast"} <= set(asked)
+    assert "socketcand" not in asked
+    with real_world() as world, pytest.raises(LocalMisuse, match="socketcand:nowhere"):  # named, it is opened as ever
+        registry.open_channel("python_can", "nowhere", {"interface": "socketcand"}, world)
+
+
+@pytest.mark.slow
+def test_looking_prints_nothing_about_the_libraries_that_are_not_installed() -> None:
+    code = (
+        "import sys, logging, vci_driver.registry as r\n"
+        "found, failed = r.detect()\n"
+        "assert not failed, failed\n"
+        "assert 'can.interfaces.socketcand' not in sys.modules\n"
+        "logging.getLogger('can').warning('later')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "later\n")
+
+
+def test_who_set_up_logging_still_reads_what_python_can_says(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def grumble(interfaces: object) -> list[object]:
+        logging.getLogger("can.pcan").warning("no uptime library")
+        return []
+
+    monkeypatch.setattr("can.detect_available_configs", grumble)
+    before = list(logging.getLogger().handlers)
+    registry.driver("python_can").detect()
+    assert "no uptime library" in caplog.text
+    assert logging.getLogger().handlers == before
 
 
 # ---- the virtual driver's own options

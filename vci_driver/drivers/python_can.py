@@ -11,9 +11,11 @@ library accepted it. Nothing raises inside the world: a lost adapter is reported
 from __future__ import annotations
 
 import difflib
+import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import can
 from can.interfaces import BACKENDS
@@ -202,15 +204,32 @@ class PythonCanDriver:
         return PythonCanChannel(_open_bus(interface, channel, rest), world, f"{interface}:{channel}", echo=echo)
 
     def detect(self) -> tuple[FoundChannel, ...]:
-        """Ask python-can which channels it sees."""
+        """Ask python-can which channels it sees; it prints nothing about libraries that are not installed.
+
+        It does not look for socketcand, which would wait four seconds for a server's beacon: open that by its name.
+        """
         found = []
-        for config in can.detect_available_configs():
+        with _nothing_printed():
+            configs = can.detect_available_configs([name for name in BACKENDS if name != "socketcand"])
+        for config in configs:
             interface, channel = str(config["interface"]), str(config["channel"])
             options = {key: value for key, value in config.items() if key != "channel"}
             found.append(
                 FoundChannel(driver=self.name, channel=channel, description=f"{interface} {channel}", options=options)
             )
         return tuple(found)
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Where nobody set up logging Python prints warnings, and each library that is missing is worth one to python-can."""
+    silent = logging.NullHandler()
+    root = logging.getLogger()
+    root.addHandler(silent)
+    try:
+        yield
+    finally:
+        root.removeHandler(silent)
 
 
 def _open_bus(interface: str, channel: str, options: Mapping[str, object]) -> can.BusABC:
