@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 
 from wire.errors import RemoteFault
-from wire.token import VIN_LEN
+from wire.token import VIN_LEN, require_number, require_vin
 
 _ARC = "2.25.214160571183374961170937246210347153621"
 CLAIMS_OID = x509.ObjectIdentifier(_ARC + ".1")
@@ -51,13 +51,20 @@ class CertificateFormatError(RemoteFault):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosticClaims:
     """What a diagnostic certificate releases: for this VIN and this ECU address, in this role (`wire.token.Role`), these
-    scopes (`wire.token.Scope` bits).
+    scopes (`wire.token.Scope` bits). Building them with what the extension cannot carry raises `LocalMisuse`.
     """
 
     vin: str
     ecu_address: int
     role: int
     scope: int
+
+    def __post_init__(self) -> None:
+        """Check every field against its width."""
+        require_vin(self.vin)
+        require_number("ecu_address", self.ecu_address, 2)
+        require_number("role", self.role, 1)
+        require_number("scope", self.scope, 2)
 
     def encode(self) -> bytes:
         """Return the extension value: version, VIN, ECU address (2), role, scope (2)."""

@@ -14,7 +14,7 @@ from enum import IntEnum, IntFlag
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from wire.errors import RemoteFault
+from wire.errors import LocalMisuse, RemoteFault
 
 REQUEST_MAGIC = b"SR"
 TOKEN_MAGIC = b"ST"
@@ -67,14 +67,42 @@ class Scope(IntFlag):
 ALL_SCOPES = Scope((1 << 9) - 1)
 
 
+def require_bytes(name: str, value: bytes, size: int) -> None:
+    """Raise `LocalMisuse` unless the field has its length: `struct` would pad it, or cut it, without a word."""
+    if len(value) != size:
+        raise LocalMisuse(f"{name} has {size} bytes, not {len(value)}")
+
+
+def require_number(name: str, value: int, size: int) -> None:
+    """Raise `LocalMisuse` unless an unsigned field of `size` bytes can carry the number."""
+    if not 0 <= value < 1 << 8 * size:
+        raise LocalMisuse(f"{name} is a number of {size} byte{'s' if size > 1 else ''} without sign, not {value}")
+
+
+def require_vin(vin: str) -> None:
+    """Raise `LocalMisuse` unless a VIN field can carry it. Which letters a VIN may have is no matter of this format."""
+    if len(vin) != VIN_LEN or not vin.isascii():
+        raise LocalMisuse(f"a VIN has {VIN_LEN} ASCII characters, not {vin!r}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestStructure:
-    """What a control unit hands out to be taken to the back end. `nonce`: 16 bytes, fresh for each request."""
+    """What a control unit hands out to be taken to the back end. `nonce`: 16 bytes, fresh for each request.
+
+    Building one with a field of another length raises `LocalMisuse`.
+    """
 
     ecu_address: int
     vin: str
     nonce: bytes
     generation: int = Generation.SFD
+
+    def __post_init__(self) -> None:
+        """Check every field against its width."""
+        require_vin(self.vin)
+        require_bytes("nonce", self.nonce, NONCE_LEN)
+        require_number("ecu_address", self.ecu_address, 2)
+        require_number("generation", self.generation, 1)
 
     def encode(self) -> bytes:
         """Return the wire bytes (`REQUEST_LEN`)."""
@@ -97,6 +125,8 @@ class RequestStructure:
 class TokenClaims:
     """What a token says. `not_before_utc_s` ≤ valid < `not_after_utc_s` is the window in which it may be written; the
     unlock then lasts `duration_min` minutes of awake time. `key_id`: see `key_id`. `token_id`: unique, in the audit log.
+
+    Building them with a field of another length raises `LocalMisuse`.
     """
 
     key_id: bytes
@@ -110,6 +140,20 @@ class TokenClaims:
     not_after_utc_s: int
     duration_min: int = 90
     generation: int = Generation.SFD
+
+    def __post_init__(self) -> None:
+        """Check every field against its width."""
+        require_vin(self.vin)
+        require_bytes("key_id", self.key_id, KEY_ID_LEN)
+        require_bytes("token_id", self.token_id, TOKEN_ID_LEN)
+        require_bytes("nonce", self.nonce, NONCE_LEN)
+        require_number("ecu_address", self.ecu_address, 2)
+        require_number("role", self.role, 1)
+        require_number("scope", self.scope, 2)
+        require_number("not_before_utc_s", self.not_before_utc_s, 8)
+        require_number("not_after_utc_s", self.not_after_utc_s, 8)
+        require_number("duration_min", self.duration_min, 2)
+        require_number("generation", self.generation, 1)
 
     def encode(self) -> bytes:
         """Return the canonical bytes, without signature."""
@@ -132,10 +176,14 @@ class TokenClaims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """Claims and the signature over them."""
+    """Claims and the signature over them. Building one with a signature of another length raises `LocalMisuse`."""
 
     claims: TokenClaims
     signature: bytes
+
+    def __post_init__(self) -> None:
+        """Check the signature's length."""
+        require_bytes("signature", self.signature, SIGNATURE_LEN)
 
     def encode(self) -> bytes:
         """Return the wire bytes (`TOKEN_LEN`)."""

@@ -1,5 +1,7 @@
 """The certificate field of 0x29 and the claims in it: what cannot be read is a format error, never anything else."""
 
+from typing import Any
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import example, given
@@ -16,7 +18,7 @@ from wire.diag_cert import (
     ownership_proven,
     prove_ownership,
 )
-from wire.errors import RemoteFault
+from wire.errors import LocalMisuse, RemoteFault
 from wire.token import VIN_LEN, Role
 
 CHALLENGE = bytes(range(32))
@@ -42,6 +44,26 @@ def test_claims_come_back_as_they_were(claims: DiagnosticClaims) -> None:
 def test_claims_are_version_vin_unit_role_and_scope() -> None:
     claims = DiagnosticClaims(vin=VIN, ecu_address=0x1234, role=Role.AFTER_SALES, scope=0x0103)
     assert claims.encode() == b"\x01" + VIN.encode() + b"\x12\x34\x02\x01\x03"
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "told"),
+    [
+        ("vin", VIN[:-1], "VIN has 17 ASCII characters"),
+        ("vin", VIN + "1", "VIN has 17 ASCII characters"),
+        ("vin", "Ü" + VIN[1:], "VIN has 17 ASCII characters"),
+        ("ecu_address", -1, "ecu_address is a number of 2 bytes"),
+        ("ecu_address", 0x1_0000, "ecu_address is a number of 2 bytes"),
+        ("role", -1, "role is a number of 1 byte"),
+        ("role", 0x100, "role is a number of 1 byte"),
+        ("scope", -1, "scope is a number of 2 bytes"),
+        ("scope", 0x1_0000, "scope is a number of 2 bytes"),
+    ],
+)
+def test_claims_that_no_extension_can_carry_are_our_mistake(field: str, wrong: object, told: str) -> None:
+    good: dict[str, Any] = {"vin": VIN, "ecu_address": ADDRESS, "role": 1, "scope": 1}
+    with pytest.raises(LocalMisuse, match=told):
+        DiagnosticClaims(**{**good, field: wrong})
 
 
 @given(st.binary(max_size=40))

@@ -1,13 +1,15 @@
 """Request structure and token on the wire: one value has one encoding, and whatever is not one is refused by name."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unlock_forge import ADDRESS, VIN, claims, flip, keys, token
 
-from wire.errors import RemoteFault
+from wire.errors import LocalMisuse, RemoteFault
 from wire.token import (
     KEY_ID_LEN,
     NONCE_LEN,
@@ -194,3 +196,67 @@ def test_the_key_id_is_eight_bytes_and_tells_keys_apart() -> None:
     ids = {key_id(keys(seed).token_key.public_key()) for seed in range(1, 6)}
     assert len(ids) == 5
     assert {len(one) for one in ids} == {KEY_ID_LEN} == {8}
+
+
+# ---- what we build ourselves
+
+
+def request_structure(**changes: Any) -> RequestStructure:
+    return RequestStructure(**{"ecu_address": ADDRESS, "vin": VIN, "nonce": bytes(NONCE_LEN), **changes})
+
+
+def token_claims(**changes: Any) -> TokenClaims:
+    return claims(STRUCTURE, **changes)
+
+
+def whole_token(**changes: Any) -> Token:
+    return Token(**{"claims": claims(STRUCTURE), "signature": bytes(SIGNATURE_LEN), **changes})
+
+
+Make = Callable[..., RequestStructure | TokenClaims | Token]
+BYTES = [
+    (request_structure, "nonce", NONCE_LEN),
+    (token_claims, "nonce", NONCE_LEN),
+    (token_claims, "key_id", KEY_ID_LEN),
+    (token_claims, "token_id", TOKEN_ID_LEN),
+    (whole_token, "signature", SIGNATURE_LEN),
+]
+NUMBERS = [
+    (request_structure, "ecu_address", 2),
+    (request_structure, "generation", 1),
+    (token_claims, "ecu_address", 2),
+    (token_claims, "role", 1),
+    (token_claims, "scope", 2),
+    (token_claims, "not_before_utc_s", 8),
+    (token_claims, "not_after_utc_s", 8),
+    (token_claims, "duration_min", 2),
+    (token_claims, "generation", 1),
+]
+
+
+@pytest.mark.parametrize(("make", "field", "size"), BYTES, ids=[f"{row[0].__name__} {row[1]}" for row in BYTES])
+def test_a_field_of_another_length_is_our_mistake_and_neither_padded_nor_cut(make: Make, field: str, size: int) -> None:
+    for wrong in (0, size - 1, size + 1):
+        with pytest.raises(LocalMisuse, match=rf"{field} has {size} bytes.*{wrong}"):
+            make(**{field: bytes(wrong)})
+
+
+@pytest.mark.parametrize("make", [request_structure, token_claims])
+@pytest.mark.parametrize("vin", ["", VIN[:-1], VIN + "1", "Ü" + VIN[1:], "Ü" * 8 + "1"])
+def test_a_vin_has_17_ascii_characters(make: Make, vin: str) -> None:
+    with pytest.raises(LocalMisuse, match="VIN has 17 ASCII characters"):
+        make(vin=vin)
+
+
+@pytest.mark.parametrize(("make", "field", "size"), NUMBERS, ids=[f"{row[0].__name__} {row[1]}" for row in NUMBERS])
+def test_a_number_that_does_not_fit_its_field_is_our_mistake(make: Make, field: str, size: int) -> None:
+    make(**{field: 0})
+    make(**{field: 256**size - 1})
+    for wrong in (-1, 256**size):
+        with pytest.raises(LocalMisuse, match=rf"{field} is a number of {size} byte.*{wrong}"):
+            make(**{field: wrong})
+
+
+def test_a_claim_is_checked_when_it_is_changed_too() -> None:
+    with pytest.raises(LocalMisuse, match="nonce"):
+        replace(claims(STRUCTURE), nonce=b"short")
