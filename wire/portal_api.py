@@ -25,7 +25,6 @@ class PortalErrorCode(StrEnum):
     LOCKED_OUT = "locked-out"
     SESSION_INVALID = "session-invalid"
     NOT_ENROLLED = "not-enrolled"
-    ALREADY_ENROLLED = "already-enrolled"
     SECOND_FACTOR_REQUIRED = "second-factor-required"
     EMAIL_TAKEN = "email-taken"
     EMAIL_NOT_CONFIRMED = "email-not-confirmed"
@@ -83,7 +82,6 @@ class CompanyState(StrEnum):
     """State of a company's validation."""
 
     NONE = "none"
-    INCOMPLETE = "incomplete"
     COMPLETE = "complete"
     VALIDATED = "validated"
     REVOKED = "revoked"

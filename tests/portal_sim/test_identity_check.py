@@ -264,3 +264,15 @@ def test_a_revoked_company_cannot_validate_itself_again(counter: Counter) -> Non
             act()
     assert person.status().company is CompanyState.REVOKED
     assert COMPANY_VALIDATED not in person.status().messages
+
+
+def test_a_company_is_in_every_state_at_some_time(counter: Counter) -> None:
+    person = checked(counter)
+    seen = [person.status().company]
+    person.company()
+    seen.append(person.status().company)
+    person.validate()
+    seen.append(person.status().company)
+    counter.portal.revoke_company(person.email)
+    seen.append(person.status().company)
+    assert seen == list(CompanyState)

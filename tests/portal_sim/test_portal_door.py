@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from portal_people import Counter, Visitor, colleague, manager
@@ -11,6 +12,7 @@ from wire import portal_api as api
 from wire.errors import LocalMisuse
 from wire.portal_api import PortalErrorCode
 
+ROOT = Path(__file__).resolve().parents[2]
 REQUESTS = [
     each
     for _, each in inspect.getmembers(api, inspect.isclass)
@@ -49,6 +51,12 @@ def test_a_refusal_has_a_code_for_programs_and_a_sentence_for_people() -> None:
     error = api.PortalError(PortalErrorCode.THROTTLED, "Wait.", retry_after_s=5)
     assert (error.code, error.sentence, error.retry_after_s) == ("throttled", "Wait.", 5)
     assert str(error) == "throttled: Wait."
+
+
+@pytest.mark.parametrize("code", list(PortalErrorCode))
+def test_every_code_that_a_scenario_may_name_is_given_somewhere(code: PortalErrorCode) -> None:
+    sources = [*(ROOT / "portal_sim").glob("*.py"), ROOT / "bench" / "portal_port.py"]
+    assert any(f"PortalErrorCode.{code.name}" in source.read_text() for source in sources)
 
 
 def test_the_same_seed_repeats_to_the_byte_and_another_does_not() -> None:
