@@ -90,10 +90,17 @@ def _shipped(name: str) -> EcuProfile:
 
 def _read_file(name: str, folder: Path) -> EcuProfile:
     path = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
-    if not path.is_file():
+    if not _is_file(path):
         known = ", ".join(str(p.relative_to(folder).with_suffix("")) for p in sorted(folder.glob("*/[!_]*.yaml")))
         raise ConfigError(f"no ECU profile {name!r}; there are: {known}", path=str(folder))
     return read_profile(_load_extended(path, 0), path.stem)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for any file, say
+        return False
 
 
 def _load_extended(path: Path, depth: int) -> Node:
@@ -106,7 +113,7 @@ def _load_extended(path: Path, depth: int) -> Node:
     base = extends.text()
     for folder in (path.parent, FOLDER):
         file = folder / (base if base.endswith(".yaml") else f"{base}.yaml")
-        if file.is_file():
+        if _is_file(file):
             return _merged(_load_extended(file, depth + 1), node)
     names = sorted(other.stem for other in path.parent.glob("*.yaml"))
     raise extends.error(

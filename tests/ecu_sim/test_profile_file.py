@@ -235,6 +235,7 @@ def test_the_example_is_valid(tmp_path: Path) -> None:
         ("busy: refuse", "extends: _bse", "extends", "no profile '_bse'"),
         ("busy: refuse", "extends: ../unit", "extends", "no profile"),
         ("busy: refuse", "extends: unit", "extends", "circle"),
+        ("busy: refuse", f"extends: {'a' * 300}", "extends", "no profile"),
     ],
 )
 def test_a_mistake_is_told_with_file_line_key_and_what_to_do(
@@ -330,6 +331,13 @@ def test_a_mistake_in_a_base_is_told_with_the_file_of_the_base(tmp_path: Path) -
     with pytest.raises(ConfigError) as raised:
         load_text(tmp_path, "extends: lower\n", lower=VALID.replace("status: 0x08", "status: high"))
     assert (raised.value.path, raised.value.line) == (str(tmp_path / "lower.yaml"), 17)
+
+
+def test_a_profile_of_ones_own_may_extend_a_shipped_one(tmp_path: Path) -> None:
+    own = "extends: vag/_base\ntitle: 42 door\naddress: 0x42\nrequest_id: 0x74A\nresponse_id: 0x7B4\n"
+    profile = load_text(tmp_path, own)
+    assert (profile.address, profile.padding) == (0x42, 0xAA)
+    assert profile.dids[0xF190] == load_profile("vag/cluster").dids[0xF190]
 
 
 def test_two_profiles_that_extend_each_other_are_a_circle(tmp_path: Path) -> None:
