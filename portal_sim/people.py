@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 import re
-from datetime import date
 
 from portal_sim.desk import Desk, hashed, masked
-from portal_sim.forms import MAX_TEXT, invalid, require_address, require_texts
+from portal_sim.forms import MAX_TEXT, invalid, read_birth_date, require_address, require_measures, require_texts
 from portal_sim.passwords import SALT_LEN, hash_password, password_matches
 from portal_sim.records import Account, Company, Link
 from wire.portal_api import (
@@ -108,10 +107,7 @@ class People:
         if account.identity in (CheckState.IN_PROGRESS, CheckState.APPROVED):
             raise PortalError(PortalErrorCode.IDENTITY_CHECK_IN_PROGRESS, "A checked profile cannot be changed.")
         require_texts(first_name=request.first_name, last_name=request.last_name)
-        try:
-            born = date.fromisoformat(request.birth_date)
-        except ValueError:
-            raise invalid("the date of birth", "write it as 1990-04-01") from None
+        born = read_birth_date(request.birth_date, now_s)
         account.first_name, account.last_name = request.first_name, request.last_name
         account.birth_date = born.isoformat()
         return Done("Please check that your data are right.")
@@ -130,6 +126,9 @@ class People:
             raise PortalError(PortalErrorCode.NO_ATTEMPTS_LEFT, DENIED_FOR_GOOD)
         if not re.fullmatch(r"[A-Z]{2}", request.country):
             raise invalid("the country", "two capital letters, as in DE")
+        for side, picture in (("front", request.front), ("back", request.back)):
+            require_measures(side, sharpness=picture.sharpness, brightness=picture.brightness)
+        require_measures("video", motion=request.video.motion)
         account.attempts_left -= 1
         account.identity = CheckState.IN_PROGRESS
         account.review_refusal = self._reviewed(request, account)

@@ -1,5 +1,8 @@
 """Personal profile, identity check, company profile and its validation: the three lines and what the page says."""
 
+import math
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from portal_people import COMPANY, LONGEST_REVIEW_S, Counter, Visitor, checked, manager, signed_in
 
@@ -40,7 +43,14 @@ def test_a_complete_personal_profile_has_its_tick(counter: Counter) -> None:
     "wrong",
     [
         *({"first_name": ""}, {"first_name": "  "}, {"last_name": ""}, {"last_name": "x" * 201}, {"first_name": "T\n"}),
-        *({"birth_date": ""}, {"birth_date": "1 April 1990"}, {"birth_date": "1990-02-30"}),
+        *(
+            {"birth_date": ""},
+            {"birth_date": "1 April 1990"},
+            {"birth_date": "1990-02-30"},
+            {"birth_date": "1990-13-01"},
+        ),
+        *({"birth_date": "1990-W13-7"}, {"birth_date": "19900401"}, {"birth_date": "0000-01-01"}),
+        *({"birth_date": "1990-04-01T00:00"}, {"birth_date": "\u0661990-04-01"}, {"birth_date": "1990-04-01\n"}),
     ],
 )
 def test_a_profile_with_a_bad_field_is_refused_and_keeps_its_cross(counter: Counter, wrong: dict[str, str]) -> None:
@@ -48,6 +58,20 @@ def test_a_profile_with_a_bad_field_is_refused_and_keeps_its_cross(counter: Coun
     with counter.refused(PortalErrorCode.INVALID_INPUT):
         person.fill_in(**wrong)
     assert not person.status().personal_profile
+
+
+@pytest.mark.parametrize(("days_old", "born"), [(0, True), (1, True), (-1, False), (-36_500, False)])
+def test_nobody_is_born_tomorrow(counter: Counter, days_old: int, born: bool) -> None:
+    person = signed_in(counter)
+    today = datetime.fromtimestamp(counter.now_s, UTC).date()
+    birth_date = (today - timedelta(days=days_old)).isoformat()
+    if born:
+        person.fill_in(birth_date=birth_date)
+    else:
+        with counter.refused(PortalErrorCode.INVALID_INPUT) as refusal:
+            person.fill_in(birth_date=birth_date)
+        assert "date of birth" in refusal.value.sentence
+    assert person.status().personal_profile == born
 
 
 def test_a_profile_cannot_change_under_the_check_nor_after_it(counter: Counter) -> None:
@@ -144,6 +168,32 @@ def test_bad_pictures_are_refused_by_mail_with_the_reason(
     assert person.status().identity is CheckState.REFUSED
     assert person.mails()[-1].text.startswith("Identification failed.")
     assert reason in person.mails()[-1].text
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.1, 1.1, 1e300])
+@pytest.mark.parametrize("what", ["sharpness", "brightness", "motion"])
+def test_a_measure_outside_0_to_1_is_refused_and_costs_no_attempt(counter: Counter, what: str, value: float) -> None:
+    person = signed_in(counter)
+    person.fill_in()
+    spoiled = [{"video": api.FaceVideo(motion=value)}]
+    if what != "motion":
+        spoiled = [{side: person.picture(**{what: value})} for side in ("front", "back")]
+    for changes in spoiled:
+        with counter.refused(PortalErrorCode.INVALID_INPUT) as refusal:
+            person.hand_in(**changes)
+        assert what in refusal.value.sentence
+    assert (person.status().identity, person.status().attempts_left) == (CheckState.NONE, 3)
+    assert counter.portal.next_deadline_utc_s() is None
+
+
+@pytest.mark.parametrize(("value", "state"), [(0, CheckState.REFUSED), (1, CheckState.APPROVED)])
+def test_the_ends_of_the_scale_belong_to_it(counter: Counter, value: float, state: CheckState) -> None:
+    person = signed_in(counter)
+    person.fill_in()
+    picture = person.picture(sharpness=value, brightness=value)
+    person.hand_in(front=picture, back=picture, video=api.FaceVideo(motion=value))
+    counter.wait(LONGEST_REVIEW_S)
+    assert person.status().identity is state
 
 
 def test_a_face_that_does_not_turn_is_refused(counter: Counter) -> None:
