@@ -15,6 +15,11 @@ MAX_TEXT = 200
 """Characters in one field of a form."""
 
 
+def plain_address(email: str) -> str:
+    """Return an address as it is kept and compared: in small letters. Case folding would join different mailboxes."""
+    return email.lower()
+
+
 def require_address(email: str) -> None:
     """Refuse what is no e-mail address."""
     if not E_MAIL.fullmatch(email) or not email.isprintable():

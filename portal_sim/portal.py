@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from portal_sim.desk import Desk
+from portal_sim.forms import plain_address
 from portal_sim.issuer import Issuer
 from portal_sim.keys import BackendKeys
 from portal_sim.login import Login
@@ -66,7 +68,7 @@ class Portal:
         if handler is None:
             raise LocalMisuse(f"the portal has no operation {type(request).__name__}")
         self.handle_timer(utc_s)
-        return cast("api.R_co", handler(request, utc_s))
+        return cast("api.R_co", handler(_with_plain_address(request), utc_s))
 
     def handle_timer(self, utc_s: int) -> None:
         """Decide the identity checks that are due."""
@@ -103,11 +105,11 @@ class Portal:
             raise LocalMisuse(f"there is no role {role}: {known}")
         if make not in self._desk.options.makes:
             raise LocalMisuse(f"the portal knows no make {make!r}: {', '.join(self._desk.options.makes)}")
-        self._issuer.entitlements.add((email, make, role))
+        self._issuer.entitlements.add((plain_address(email), make, role))
 
     def revoke_company(self, email: str) -> None:
         """Revoke the company that a person belongs to. Raises `LocalMisuse` where there is none."""
-        account = self._desk.store.account(email)
+        account = self._desk.store.account(plain_address(email))
         company = None if account is None else self._desk.company_of(account)
         if company is None:
             raise LocalMisuse(f"{email} belongs to no company")
@@ -116,3 +118,9 @@ class Portal:
     def revoke_unlock(self, audit_id: str) -> None:
         """Revoke an issued token or certificate."""
         self._issuer.revoke(audit_id)
+
+
+def _with_plain_address(request: api.Request[Any]) -> api.Request[Any]:
+    """Every address that enters by the door is brought into one form here, once for all operations."""
+    email = getattr(request, "email", None)
+    return request if email is None else replace(cast("Any", request), email=plain_address(email))
