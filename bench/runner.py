@@ -10,11 +10,11 @@ from pathlib import Path
 from bench.bench import Bench
 from bench.topology import GATEWAY
 from bench.vehicle_file import OBD, load_vehicle
-from scenarios.kinds import suggestion
 from scenarios.model import Scenario
 from scenarios.play import Played, StepResult, play
 from wire.clock import stopwatch
 from wire.errors import ConfigError
+from wire.names import suggestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from bench.monitor.witness import WatchedCar, WatchedUnit, Witness
@@ -105,28 +106,17 @@ class Car:
         return unit
 
     def _gate(self, name: str, profile: EcuProfile, clock: WallClock) -> Gate | None:
-        entropy = SeededEntropy(self.world.rng(f"gate/{name}"))
-        match profile.gate:
-            case SfdOptions() as sfd:
-                return SfdGate(
-                    vin=self.spec.vin,
-                    ecu_address=profile.address,
-                    trust=self.trust,
-                    clock=clock,
-                    entropy=entropy,
-                    options=replace(sfd, refusal_nrc=profile.locked_nrc),
-                )
-            case CertificateOptions() as certificate:
-                return CertificateGate(
-                    vin=self.spec.vin,
-                    ecu_address=profile.address,
-                    trust=self.trust,
-                    clock=clock,
-                    entropy=entropy,
-                    options=replace(certificate, refusal_nrc=profile.locked_nrc),
-                )
-            case _:
-                return None
+        if profile.gate is None:
+            return None
+        make: Callable[..., Gate] = SfdGate if isinstance(profile.gate, SfdOptions) else CertificateGate
+        return make(
+            vin=self.spec.vin,
+            ecu_address=profile.address,
+            trust=self.trust,
+            clock=clock,
+            entropy=SeededEntropy(self.world.rng(f"gate/{name}")),
+            options=replace(profile.gate, refusal_nrc=profile.locked_nrc),
+        )
 
     def _place(self, placed: PlacedEcu) -> None:
         unit = self._unit(placed.name, placed.profile)

@@ -10,15 +10,14 @@ from typing import TypeVar
 
 from ecu_sim.profile import EcuProfile
 from ecu_sim.profile_file import load_profile
-from scenarios.kinds import suggestion
 from sgw_sim.profile import GatewayProfile, load_gateway
 from wire.errors import ConfigError, LocalMisuse
 from wire.frame import Frame, checked
+from wire.names import yaml_file
 from wire.strict_yaml import Node, load
 from wire.token import VIN_LEN
 
 FOLDER = Path(__file__).parent / "vehicles"
-SUFFIX = ".yaml"
 OBD = "obd"
 GATEWAY = "gateway"
 VIN_DID = 0xF190
@@ -60,18 +59,11 @@ def vehicle_names() -> list[str]:
 
 def load_vehicle(name: str) -> VehicleSpec:
     """Return a shipped vehicle by name, or one from a file (`*.yaml`) by path. Raises `ConfigError`."""
-    return _read_file(name) if name.endswith(SUFFIX) else _shipped(name)
+    path = yaml_file("vehicle", name, Path(), FOLDER)
+    return _shipped(path) if path.parent == FOLDER else _read_file(path)
 
 
-@lru_cache(maxsize=16)
-def _shipped(name: str) -> VehicleSpec:
-    return _read_file(name)
-
-
-def _read_file(name: str) -> VehicleSpec:
-    path = Path(name) if name.endswith(SUFFIX) else FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        raise ConfigError(f"no vehicle {name!r}" + suggestion(name, vehicle_names()) + " (a file's name ends in .yaml)")
+def _read_file(path: Path) -> VehicleSpec:
     node = load(path)
     node.mapping(KEYS)
     buses = tuple(item.text() for item in node.require("buses").items())
@@ -104,11 +96,13 @@ def _read_file(name: str) -> VehicleSpec:
     )
 
 
+_shipped = lru_cache(maxsize=16)(_read_file)
+
+
 def _loaded(node: Node, loader: Callable[..., T]) -> T:
     """Return a shipped profile by name, or one from a file beside the vehicle's."""
-    name = node.text()
     try:
-        return loader(name, Path(node.path).parent) if name.endswith(SUFFIX) else loader(name)
+        return loader(node.text(), Path(node.path).parent)
     except ConfigError as error:
         if error.line is not None:
             raise

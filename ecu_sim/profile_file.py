@@ -29,8 +29,8 @@ from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.sfd import SfdOptions
 from ecu_sim.vehicle_state import CONDITIONS, SOURCES
 from wire.durations import read_duration
-from wire.errors import ConfigError
 from wire.frame import EXTENDED, EXTENDED_MASK, STANDARD_MASK
+from wire.names import is_file, yaml_file
 from wire.seed_key import ALGORITHMS
 from wire.strict_yaml import Node, load
 from wire.token import Role, Scope
@@ -79,28 +79,16 @@ Options = TypeVar("Options")
 
 
 def load_profile(name: str, folder: Path = FOLDER) -> EcuProfile:
-    """Return the profile `name` of a folder: `vag/cluster`, or a file's name. Raises `ConfigError`."""
-    return _shipped(name) if folder == FOLDER else _read_file(name, folder)
+    """Return a shipped profile (`vag/cluster`), or one from a file (`*.yaml`) of a folder. Raises `ConfigError`."""
+    path = yaml_file("ECU profile", name, folder, FOLDER, "*/[!_]*.yaml")
+    return _shipped(path) if path.is_relative_to(FOLDER) else _read_file(path)
 
 
-@lru_cache(maxsize=256)
-def _shipped(name: str) -> EcuProfile:
-    return _read_file(name, FOLDER)
-
-
-def _read_file(name: str, folder: Path) -> EcuProfile:
-    path = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
-    if not _is_file(path):
-        known = ", ".join(str(p.relative_to(folder).with_suffix("")) for p in sorted(folder.glob("*/[!_]*.yaml")))
-        raise ConfigError(f"no ECU profile {name!r}; there are: {known}", path=str(folder))
+def _read_file(path: Path) -> EcuProfile:
     return read_profile(_load_extended(path, 0), path.stem)
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long for any file, say
-        return False
+_shipped = lru_cache(maxsize=256)(_read_file)
 
 
 def _load_extended(path: Path, depth: int) -> Node:
@@ -113,7 +101,7 @@ def _load_extended(path: Path, depth: int) -> Node:
     base = extends.text()
     for folder in (path.parent, FOLDER):
         file = folder / (base if base.endswith(".yaml") else f"{base}.yaml")
-        if _is_file(file):
+        if is_file(file):
             return _merged(_load_extended(file, depth + 1), node)
     names = sorted(other.stem for other in path.parent.glob("*.yaml"))
     raise extends.error(

@@ -6,13 +6,13 @@ and what would be right; the loader adds file, line and key.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from wire.durations import read_duration
+from wire.names import suggestion
 from wire.portal_api import PortalErrorCode
 from wire.uds import Nrc
 
@@ -24,21 +24,6 @@ class Kind:
     name: str
     read: Callable[[object], Any]
     schema: Mapping[str, object] = field(default_factory=dict)
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "x"?` or the list of what there is, cut short where nobody would read it."""
-    choices = list(known)
-    close = difflib.get_close_matches(word, choices, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    if len(choices) > LISTED_MAX:
-        choices[LISTED_MAX // 2 :] = [f"... ({len(choices)} in all)"]
-    return f"; there are: {', '.join(choices)}"
-
-
-LISTED_MAX = 40
-"""The table of verbs fits; longer lists are cut to half of this."""
 
 
 def _text(value: object) -> str:

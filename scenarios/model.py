@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from scenarios.expectation import KEYS, KINDS, Expectation
-from scenarios.kinds import suggestion
 from scenarios.stage import OutcomeKind
 from scenarios.verbs import VERBS, Verb
 from vci_driver.outcome import UnlockResult
+from wire.names import suggestion
 from wire.strict_yaml import Node, load
 
 KEYS_OF_FILE = ("title", "about", "vehicle", "tags", "steps")

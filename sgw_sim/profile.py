@@ -10,7 +10,7 @@ from typing import Literal
 
 from sgw_sim.policy import Policy
 from wire.durations import read_duration
-from wire.errors import ConfigError
+from wire.names import yaml_file
 from wire.strict_yaml import Node, load
 from wire.token import Scope
 from wire.uds import Nrc
@@ -39,20 +39,12 @@ class GatewayProfile:
 
 
 def load_gateway(name: str, folder: Path = FOLDER) -> GatewayProfile:
-    """Return the gateway profile `name` of a folder: `vag-j533`, or a file's name. Raises `ConfigError`."""
-    return _shipped(name) if folder == FOLDER else _read_file(name, folder)
+    """Return a shipped gateway profile (`vag-j533`), or one from a file (`*.yaml`) of a folder. Raises `ConfigError`."""
+    path = yaml_file("gateway profile", name, folder, FOLDER)
+    return _shipped(path) if path.parent == FOLDER else _read_file(path)
 
 
-@lru_cache(maxsize=64)
-def _shipped(name: str) -> GatewayProfile:
-    return _read_file(name, FOLDER)
-
-
-def _read_file(name: str, folder: Path) -> GatewayProfile:
-    path = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise ConfigError(f"no gateway profile {name!r}; there are: {known}", path=str(folder))
+def _read_file(path: Path) -> GatewayProfile:
     node = load(path)
     node.mapping(KEYS)
     hold, window, pending, scopes = (node.get(key) for key in ("hold", "answer_window", "pending_for_target", "scopes"))
@@ -76,6 +68,9 @@ def _rule(node: Node) -> bytes:
     if not prefix:
         raise node.error("a rule of no bytes would let everything through: name a service at least")
     return prefix
+
+
+_shipped = lru_cache(maxsize=64)(_read_file)
 
 
 def _refusal(node: Node) -> int | None:

@@ -6,13 +6,13 @@ identifier carries `EXTENDED`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from wire.errors import LocalMisuse
 from wire.frame import Frame, checked
+from wire.names import suggestion
 
 DEFAULT_PADDING = 0x55
 """What VAG testers fill requests with (public traces)."""
@@ -110,9 +110,7 @@ class CarMap:
         for entry in self.ecus:
             if entry.name == name:
                 return entry
-        close = difflib.get_close_matches(name, self.names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UnknownEcu(f"{self.make!r} has no control unit {name!r}.{hint} There are: {', '.join(self.names)}")
+        raise UnknownEcu(f"{self.make!r} has no control unit {name!r}{suggestion(name, self.names)}")
 
     def holder_of(self, name: str) -> EcuEntry:
         """Return the unit that holds the lock of `name`."""

@@ -5,7 +5,6 @@ Safe loading only: no tags, no anchors across types, no duplicate keys. Errors a
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import yaml
 
 from wire.errors import ConfigError
+from wire.names import suggestion
 
 T = TypeVar("T")
 MAX_FILE_BYTES = 1_000_000
@@ -53,9 +53,7 @@ class Node:
         if allowed is not None:
             for key, node in self.value.items():
                 if key not in allowed:
-                    close = difflib.get_close_matches(key, allowed, n=1)
-                    hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(allowed)}"
-                    raise node.error(f"unknown key {key!r}; {hint}")
+                    raise node.error(f"unknown key {key!r}{suggestion(key, allowed)}")
         return self.value
 
     def get(self, key: str) -> Node | None:
@@ -101,9 +99,7 @@ class Node:
         """Return one of `choices`."""
         text = self.text()
         if text not in choices:
-            close = difflib.get_close_matches(text, choices, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(choices)}"
-            raise self.error(f"unknown value {text!r}; {hint}")
+            raise self.error(f"unknown value {text!r}{suggestion(text, choices)}")
         return text
 
     def hex_bytes(self, size: int | None = None) -> bytes:

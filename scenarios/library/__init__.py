@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from scenarios.kinds import suggestion
 from scenarios.model import Scenario, load_scenario
 from wire.errors import ConfigError
+from wire.names import suggestion
 
 LIBRARY = Path(__file__).parent
 

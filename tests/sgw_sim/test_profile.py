@@ -23,7 +23,7 @@ FULL = MINIMAL + "scopes:\n  2E: coding\nhold: 2 ms\nanswer_window: 3 s\npending
 
 def load(tmp_path: Path, text: str) -> object:
     (tmp_path / "mine.yaml").write_text(text)
-    return load_gateway("mine", tmp_path)
+    return load_gateway("mine.yaml", tmp_path)
 
 
 @pytest.mark.parametrize(

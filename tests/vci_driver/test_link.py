@@ -233,7 +233,7 @@ def test_a_plug_pulled_in_the_middle_fails_the_request_at_once_and_all_later_one
 
 
 def test_an_unknown_unit_is_an_error_with_a_suggestion() -> None:
-    with pytest.raises(UnknownEcu, match=r"Did you mean 'cluster'\? There are: gateway, engine, cluster"):
+    with pytest.raises(UnknownEcu, match=r"did you mean 'cluster'\?"):
         Table().link.request("clutser", READ)
 
 

@@ -33,7 +33,7 @@ def test_an_unknown_key_is_named_with_its_line_and_a_suggestion() -> None:
 
 
 def test_an_unknown_key_that_resembles_nothing_gets_the_list() -> None:
-    with pytest.raises(ConfigError, match="known keys: title, address"):
+    with pytest.raises(ConfigError, match="there are: title, address"):
         loads("zzz: 1").mapping(("title", "address"))
 
 
