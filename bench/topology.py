@@ -258,6 +258,8 @@ class Car:
                 else:
                     unit.lose_supply(now_ns)
             self.witness.reset(now_ns)
+            if state.supplied and state.sleeping and change.sleeping is None:
+                change = replace(change, sleeping=False)  # who gets his supply back starts, and wakes the others
         if change.terminal_15 is not None and change.terminal_15 != state.terminal_15:
             state.terminal_15 = change.terminal_15
             event = PowerEvent.TERMINAL_15_ON if change.terminal_15 else PowerEvent.TERMINAL_15_OFF

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ecu_sim.access import refused_access
+from ecu_sim.access import refused_release
 from ecu_sim.services import SERVICES
 from ecu_sim.services.request import Request
 from wire.uds import Nrc
@@ -34,7 +34,7 @@ def _service_in_session(server: UdsServer, request: Request) -> int:
 
 def _service_access(server: UdsServer, request: Request) -> int:
     rule = server.profile.services[request.sid]
-    return refused_access(server, rule.access, request.now_ns)
+    return refused_release(server, rule.access, request.now_ns)
 
 
 def _sub_function_length(server: UdsServer, request: Request) -> int:  # noqa: ARG001

@@ -238,8 +238,14 @@ def _services(node: Node) -> dict[int, ServiceRule]:
         subs = entry.get("sub_functions")
         if subs is not None and SERVICES[sid].sub_functions is None:
             raise subs.error(f"service {sid:02X} offers no choice of sub-functions")
+        access = entry.get("access")
+        conditions = access.get("conditions") if access is not None and access.value is not None else None
+        if conditions is not None and not SERVICES[sid].conditions:
+            raise conditions.error(
+                f"service {sid:02X} has no preconditions: they belong to its identifiers or routines"
+            )
         rules[sid] = ServiceRule(
-            access=_access(entry.get("access")),
+            access=_access(access),
             sub_functions=frozenset(item.integer(0, 0x7F) for item in subs.items()) if subs else frozenset(),
             work_ns=_duration(entry.get("work")),
         )

@@ -26,7 +26,7 @@ from wire.seed_key import compute_key
 from wire.token import ALL_SCOPES, RequestStructure, Role, TokenFormatError
 from wire.uds import Session
 
-VIN_DID, PART_NUMBER_DID, NAME_DID, STATE_DID = 0xF190, 0xF187, 0xF197, 0x0174
+VIN_DID, PART_NUMBER_DID, NAME_DID, STATE_DID, ACTIVE_SESSION_DID = 0xF190, 0xF187, 0xF197, 0x0174, 0xF186
 WORKSHOP_CODE_DID, PROGRAMMING_DATE_DID, CODING_DID = 0xF198, 0xF199, 0x0600
 WORKSHOP_CODE = bytes.fromhex("00 00 01 E2 40 07")
 """A workshop code of our own: it names nobody."""
@@ -383,7 +383,8 @@ class Tester:
     def write_coding(self, name: str, data: bytes) -> None:
         """Extended session, programming date, workshop code, coding. Raises what udsoncan raises."""
         client = self.ecu(name)
-        client.change_session(Session.extendedDiagnosticSession)
+        if self._read(name, ACTIVE_SESSION_DID)[-1:] != bytes((Session.extendedDiagnosticSession,)):
+            client.change_session(Session.extendedDiagnosticSession)  # not again: it would close an open 0x27 level
         client.write_data_by_identifier(PROGRAMMING_DATE_DID, self.today())
         client.write_data_by_identifier(WORKSHOP_CODE_DID, WORKSHOP_CODE)
         client.write_data_by_identifier(CODING_DID, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecu_sim.access import require
+from ecu_sim.access import require_conditions
 from ecu_sim.refusal import Refusal
 from ecu_sim.services.request import NOT_DEFAULT, Request, ServiceSpec, exact_length, only
 from wire.uds import Nrc
@@ -25,7 +25,7 @@ def _clear(server: UdsServer, request: Request) -> bytes:
     dtcs = server.memory.dtcs
     if group != ALL_GROUPS and group not in dtcs:
         raise Refusal(Nrc.requestOutOfRange, f"group of DTC {group:06X}")
-    require(server, server.profile.services[0x14].access, request.now_ns)
+    require_conditions(server, request.sid)
     stays = {dtc.code for dtc in server.profile.dtcs if dtc.stays}
     for code in [group] if group != ALL_GROUPS else list(dtcs):
         if code not in stays:
@@ -48,12 +48,13 @@ def _read(server: UdsServer, request: Request) -> bytes:
 
 
 def _control_setting(server: UdsServer, request: Request) -> bytes:
+    require_conditions(server, request.sid)
     server.state.dtc_setting = request.sub_function == 0x01
     return bytes((0xC5, request.sub_function))
 
 
 SPECS = {
-    0x14: ServiceSpec(serve=_clear),
+    0x14: ServiceSpec(serve=_clear, conditions=True),
     0x19: ServiceSpec(serve=_read, sub_functions=only(0x01, 0x02, 0x0A)),
-    0x85: ServiceSpec(serve=_control_setting, sessions=NOT_DEFAULT, sub_functions=only(0x01, 0x02)),
+    0x85: ServiceSpec(serve=_control_setting, conditions=True, sessions=NOT_DEFAULT, sub_functions=only(0x01, 0x02)),
 }

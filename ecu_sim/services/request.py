@@ -36,12 +36,14 @@ class ServiceSpec:
     """A service: what serves it, in which sessions it exists (empty: all), which sub-functions it knows.
 
     `sub_functions` None: it has none that the ladder checks. `sub_function_sessions`: sessions of one (empty: all).
+    `conditions`: a profile may tie the whole service to preconditions; elsewhere they belong to identifiers and routines.
     """
 
     serve: Callable[[UdsServer, Request], bytes]
     sessions: frozenset[int] = frozenset()
     sub_functions: Callable[[UdsServer], frozenset[int]] | None = None
     sub_function_sessions: Callable[[UdsServer, int], frozenset[int]] | None = None
+    conditions: bool = False
 
 
 NOT_DEFAULT = frozenset(range(2, 0x80))

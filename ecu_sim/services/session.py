@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ecu_sim.access import require_conditions
 from ecu_sim.services.request import Request, ServiceSpec, exact_length, only
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def _session_control(server: UdsServer, request: Request) -> bytes:
 
 def _ecu_reset(server: UdsServer, request: Request) -> bytes:
     exact_length(request, 2)
+    require_conditions(server, request.sid)
     server.after_answer(partial(server.reset, why=f"service 0x11 {request.sub_function:02X}"))
     return bytes((0x51, request.sub_function))
 
@@ -35,6 +37,6 @@ def _tester_present(server: UdsServer, request: Request) -> bytes:  # noqa: ARG0
 
 SPECS = {
     0x10: ServiceSpec(serve=_session_control, sub_functions=lambda server: server.profile.sessions),
-    0x11: ServiceSpec(serve=_ecu_reset, sub_functions=only(HARD_RESET, KEY_OFF_ON_RESET, SOFT_RESET)),
+    0x11: ServiceSpec(serve=_ecu_reset, conditions=True, sub_functions=only(HARD_RESET, KEY_OFF_ON_RESET, SOFT_RESET)),
     0x3E: ServiceSpec(serve=_tester_present, sub_functions=only(0)),
 }

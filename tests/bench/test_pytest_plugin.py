@@ -44,7 +44,8 @@ LIAR = """
         from bench import VehicleChange
         bench.car.change(VehicleChange(bonnet_open=True))
         tester = bench.tester()
-        tester.write_coding("cluster", bytes(8))
+        tester.ecu("cluster").change_session(3)
+        tester.core.link.request("cluster", bytes.fromhex("31 01 02 03"))
 """
 
 

@@ -241,3 +241,11 @@ def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
     first = load_vehicle(path)
     file(tmp_path, "odometer_km: 12345", "odometer_km: 7")
     assert load_vehicle(path) == replace(first, odometer_km=7)
+
+
+def test_a_car_whose_battery_comes_back_is_awake() -> None:
+    bench = Bench(vehicle="vag-golf")
+    for values in ({"sleeping": True}, {"battery": False}, {"battery": True}):
+        bench.car.change(VehicleChange(**values))
+    bench.sleep(seconds=2)
+    assert bench.tester().core.link.request("cluster", bytes.fromhex("22 F1 86")) == bytes.fromhex("62 F1 86 01")

@@ -174,6 +174,10 @@ def test_the_shipped_cluster_is_coded_as_the_facts_tell_it() -> None:
     assert ecu.gate is not None
     assert ecu.ask(coding) == refused(0x2E, 0x33)
     ecu.gate.opened = Scope.CODING
+    assert ecu.ask(coding) == refused(0x2E, 0x33)  # the level is closed
+    ecu.server.state.open_level = 3
+    assert ecu.ask(coding) == refused(0x2E, 0x33)  # a level without a grant for SecurityAccess counts for nothing
+    ecu.gate.opened = Scope.CODING | Scope.SECURITY_ACCESS
     assert ecu.ask(coding) == refused(0x2E, 0x24)
     assert ecu.ask("2E F1 99 26 11 23") == "6E F1 99"
     assert ecu.ask(coding) == refused(0x2E, 0x24)

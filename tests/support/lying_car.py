@@ -45,6 +45,11 @@ def unlocked(bench: Bench, holder: str) -> None:
     assert rules(bench) == set()
 
 
+def open_level(bench: Bench, unit: str) -> None:
+    """Opens SecurityAccess without a word on the bus."""
+    bench.car.unit(unit).server.state.open_level = 3
+
+
 def open_for_ever(bench: Bench, unit: str) -> None:
     """From now on the unit's gate keeps the grant that it has, or says yes without one."""
     gate = bench.car.unit(unit).gate

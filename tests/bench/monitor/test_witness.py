@@ -17,6 +17,7 @@ from lying_car import (
     change,
     on_bench,
     open_for_ever,
+    open_level,
     rules,
     unlocked,
 )
@@ -37,6 +38,7 @@ def test_a_unit_that_writes_or_moves_without_a_token_is_caught(request_: str) ->
     open_for_ever(bench, "cluster")
     for preparation in ("10 03", "2E F1 99 26 11 23", "2E F1 98 00 00 01 E2 40 07"):
         ask(bench, "cluster", preparation)
+    open_level(bench, "cluster")
     assert rules(bench) == set()
     assert ask(bench, "cluster", request_)[0] == int(request_[:2], 16) + 0x40
     assert rules(bench) == {NO_GRANT}
@@ -46,6 +48,7 @@ def test_a_certificate_gateway_that_writes_without_a_certificate_is_caught() -> 
     bench = on_bench(ECLASS)
     open_for_ever(bench, "gateway")
     ask(bench, "gateway", "10 03")
+    open_level(bench, "gateway")
     ask(bench, "gateway", "2E 06 00 01 02 03 04")
     assert rules(bench) == {NO_GRANT}
 
