@@ -39,8 +39,14 @@ class Store(Protocol):
     def add_link(self, code_hash: str, link: Link) -> None:
         """Keep a link under the hash of its code."""
 
-    def use_link(self, code_hash: str, kind: str, now_s: int, *, email: str | None = None) -> Link | None:
-        """Take a link that is of this kind, not too old and, where `email` is given, theirs; it can be taken once."""
+    def use_link(self, code_hash: str, kind: str, now_s: int) -> Link | None:
+        """Take a link that is of this kind and not too old; it can be taken once."""
+
+    def join_company(self, code_hash: str, email: str, now_s: int) -> bool | None:
+        """Take an invitation that is theirs and not too old, and put them into its company.
+
+        None: there is no such invitation. False: they belong to another company; the invitation stays.
+        """
 
     def drop_invitations(self, email: str, company_id: int) -> None:
         """Forget the invitations of a person to a company that were not accepted."""
@@ -144,13 +150,26 @@ class MemoryStore:
         """See `Store`."""
         self._links[code_hash] = link
 
-    def use_link(self, code_hash: str, kind: str, now_s: int, *, email: str | None = None) -> Link | None:
+    def use_link(self, code_hash: str, kind: str, now_s: int) -> Link | None:
         """See `Store`."""
         with self._lock:
-            link = self._links.get(code_hash)
-            if link is None or link.kind != kind or now_s >= link.expires_s or email not in (None, link.email):
+            return self._links.pop(code_hash) if self._valid_link(code_hash, kind, now_s) else None
+
+    def join_company(self, code_hash: str, email: str, now_s: int) -> bool | None:
+        """See `Store`."""
+        with self._lock:
+            link, account = self._valid_link(code_hash, "invite", now_s), self._accounts.get(email)
+            if link is None or account is None or link.email != email:
                 return None
-            return self._links.pop(code_hash)
+            if account.company_id not in (None, link.company_id):
+                return False
+            del self._links[code_hash]
+            account.company_id, account.disassociated = link.company_id, False
+            return True
+
+    def _valid_link(self, code_hash: str, kind: str, now_s: int) -> Link | None:
+        link = self._links.get(code_hash)
+        return link if link is not None and link.kind == kind and now_s < link.expires_s else None
 
     def drop_invitations(self, email: str, company_id: int) -> None:
         """See `Store`."""

@@ -107,14 +107,42 @@ def test_companies_get_ids_of_their_own(store: Store) -> None:
 # ---- links
 
 
-def test_a_link_is_taken_once_in_time_and_for_its_kind_and_person(store: Store) -> None:
+def test_a_link_is_taken_once_in_time_and_for_its_kind(store: Store) -> None:
+    store.add_link("h", Link("confirm", EMAIL, None, 100))
+    assert store.use_link("other", "confirm", 0) is None
+    assert store.use_link("h", "invite", 0) is None
+    assert store.use_link("h", "confirm", 100) is None
+    assert store.use_link("h", "confirm", 99) is not None
+    assert store.use_link("h", "confirm", 99) is None
+
+
+def test_an_invitation_is_taken_once_in_time_and_by_its_person(store: Store) -> None:
+    store.add_account(account(OTHER), 0)
+    store.add_link("c", Link("confirm", EMAIL, None, 100))
     store.add_link("h", Link("invite", EMAIL, 1, 100))
-    assert store.use_link("other", "invite", 0) is None
-    assert store.use_link("h", "confirm", 0) is None
-    assert store.use_link("h", "invite", 100) is None
-    assert store.use_link("h", "invite", 99, email=OTHER) is None
-    assert store.use_link("h", "invite", 99, email=EMAIL) is not None
-    assert store.use_link("h", "invite", 99) is None
+    for key, email, now_s in (("other", EMAIL, 0), ("c", EMAIL, 0), ("h", OTHER, 0), ("h", EMAIL, 100)):
+        assert store.join_company(key, email, now_s) is None
+    assert store.account(EMAIL).company_id is store.account(OTHER).company_id is None
+    store.account(EMAIL).disassociated = True
+    assert store.join_company("h", EMAIL, 99) is True
+    assert (store.account(EMAIL).company_id, store.account(EMAIL).disassociated) == (1, False)
+    assert store.join_company("h", EMAIL, 99) is None
+
+
+def test_an_invitation_of_another_company_is_not_taken_and_not_burned(store: Store) -> None:
+    store.account(EMAIL).company_id = 2
+    store.add_link("h", Link("invite", EMAIL, 1, 100))
+    assert store.join_company("h", EMAIL, 0) is False
+    assert store.account(EMAIL).company_id == 2
+    store.account(EMAIL).company_id = None
+    assert store.join_company("h", EMAIL, 0) is True
+
+
+def test_of_two_companies_one_gets_the_person(store: Store, busy: None) -> None:
+    keys = [str(number) for number in range(8)]
+    for number, key in enumerate(keys):
+        store.add_link(key, Link("invite", EMAIL, number, 100))
+    assert winners(lambda: store.join_company(keys.pop(), EMAIL, 0)) == 1
 
 
 def test_of_many_who_follow_one_link_one_wins(store: Store, busy: None) -> None:
