@@ -84,6 +84,9 @@ class Store(Protocol):
     def end_session(self, token_hash: str) -> None:
         """End one session."""
 
+    def forget_expired(self, now_s: int) -> None:
+        """Forget links, logins and sessions that have run out: with time a store does not grow. Nothing valid goes."""
+
     def issue_with_audit(self, issue_key: str, record: AuditRecord) -> None:
         """Note an issued unlock and its audit record, both or neither."""
 
@@ -148,7 +151,8 @@ class MemoryStore:
 
     def add_link(self, code_hash: str, link: Link) -> None:
         """See `Store`."""
-        self._links[code_hash] = link
+        with self._lock:
+            self._links[code_hash] = link
 
     def use_link(self, code_hash: str, kind: str, now_s: int) -> Link | None:
         """See `Store`."""
@@ -184,7 +188,8 @@ class MemoryStore:
 
     def add_login(self, login_hash: str, login: PendingLogin) -> None:
         """See `Store`."""
-        self._logins[login_hash] = login
+        with self._lock:
+            self._logins[login_hash] = login
 
     def login(self, login_hash: str, now_s: int) -> PendingLogin | None:
         """See `Store`."""
@@ -193,7 +198,8 @@ class MemoryStore:
 
     def end_login(self, login_hash: str) -> None:
         """See `Store`."""
-        self._logins.pop(login_hash, None)
+        with self._lock:
+            self._logins.pop(login_hash, None)
 
     def use_totp_step(self, email: str, step: int) -> bool:
         """See `Store`."""
@@ -226,7 +232,8 @@ class MemoryStore:
 
     def add_session(self, token_hash: str, session: LiveSession) -> None:
         """See `Store`."""
-        self._sessions[token_hash] = session
+        with self._lock:
+            self._sessions[token_hash] = session
 
     def session(self, token_hash: str, now_s: int) -> LiveSession | None:
         """See `Store`."""
@@ -241,7 +248,15 @@ class MemoryStore:
 
     def end_session(self, token_hash: str) -> None:
         """See `Store`."""
-        self._sessions.pop(token_hash, None)
+        with self._lock:
+            self._sessions.pop(token_hash, None)
+
+    def forget_expired(self, now_s: int) -> None:
+        """See `Store`. Entries of a table live equally long, so the oldest end first, and a look at the front is enough."""
+        with self._lock:
+            _forget(self._links, now_s)
+            _forget(self._logins, now_s)
+            _forget(self._sessions, now_s)
 
     def issue_with_audit(self, issue_key: str, record: AuditRecord) -> None:
         """See `Store`."""
@@ -270,3 +285,11 @@ class MemoryStore:
     def mails(self, email: str) -> tuple[Mail, ...]:
         """See `Store`."""
         return tuple(self._mails.get(email, ()))
+
+
+def _forget(table: dict[str, Link] | dict[str, PendingLogin] | dict[str, LiveSession], now_s: int) -> None:
+    while table:
+        oldest = next(iter(table))
+        if now_s < table[oldest].expires_s:
+            return
+        del table[oldest]
