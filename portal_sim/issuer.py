@@ -103,6 +103,7 @@ class Issuer:
         policy = self._desk.options.makes.get(request.make)
         if not session.strong:
             raise PortalError(PortalErrorCode.SECOND_FACTOR_REQUIRED, "Log in with your authenticator first.")
+        self._desk.require_not_locked_out(account.email)
         if account.identity is not CheckState.APPROVED:
             raise PortalError(PortalErrorCode.IDENTITY_NOT_VERIFIED, "Your identity has not been checked yet.")
         if account.disassociated:
