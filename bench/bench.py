@@ -61,6 +61,7 @@ class Bench:
         self.world = World(seed)
         self.trace = Trace(keep=keep_trace)
         self.epoch_utc_s = self.world.clock.epoch_utc_s()
+        self._keep_trace = keep_trace
         self._check_on_close = check_on_close
         self._watching = witness
         rng = self.world.rng
@@ -82,15 +83,14 @@ class Bench:
 
     # ---- what stands on the bench
 
-    def vehicle(self, name: str = DEFAULT_VEHICLE) -> Car:
+    def vehicle(self, name: str | None = None) -> Car:
         """Put a vehicle on the bench (a shipped one by name, or a file), or return the one that stands there."""
         if self._car is not None:
-            if name not in (self._car.spec.name, DEFAULT_VEHICLE):
-                raise LocalMisuse(
-                    f"{self._car.spec.name!r} stands on this bench already: take another bench for {name!r}"
-                )
+            spec = self._car.spec
+            if name is not None and load_vehicle(name) != spec:
+                raise LocalMisuse(f"{spec.name!r} stands on this bench already: take another bench for {name!r}")
             return self._car
-        spec = load_vehicle(name)
+        spec = load_vehicle(name or DEFAULT_VEHICLE)
         self._car = Car(self.world, spec, self.trust, self.trace, epoch_utc_s=self.epoch_utc_s, witness=self._watching)
         return self._car
 
@@ -150,7 +150,7 @@ class Bench:
 
     def sleep(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
         """Let bench time pass."""
-        self.world.run_for(int((seconds + 60 * minutes + 3600 * hours) * 1_000_000_000))
+        self.world.run_for(round((seconds + 60 * minutes + 3600 * hours) * 1_000_000_000))
 
     def publish_keys(self) -> None:
         """Let the vehicle learn the back end's current keys and revocations."""
@@ -166,7 +166,9 @@ class Bench:
         return [] if self._car is None else [str(violation) for violation in self._car.witness.violations]
 
     def write_trace(self, folder: Path, stem: str) -> tuple[Path, ...]:
-        """Write candump and pcapng files; needs `keep_trace=True`."""
+        """Write candump and pcapng files. Raises `LocalMisuse` without `keep_trace=True`."""
+        if not self._keep_trace:
+            raise LocalMisuse("this bench keeps no trace: make it with keep_trace=True")
         return write_all(self.trace, folder, stem, self.epoch_utc_s)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ unless the signature itself is what is spoiled.
 
 from __future__ import annotations
 
+import datetime as dt
 import hmac
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,10 +16,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from portal_sim.keys import name, sign_certificate, utc
+from portal_sim.keys import sign_certificate, utc
 from portal_sim.portal import Portal
 from scenarios.stage import TamperKind
-from wire.diag_cert import DiagnosticClaims, claims_of, decode_chain, encode_chain, with_claims
+from wire.diag_cert import CLAIMS_OID, DiagnosticClaims, claims_of, decode_chain, encode_chain, with_claims
 from wire.errors import NotOnThisCarrier
 from wire.portal_api import RequestUnlock, Unlock, UnlockKind
 from wire.token import Generation, Token, TokenClaims, key_id, sign
@@ -122,16 +123,12 @@ class Tamperer:
     ) -> bytes:
         leaf, backend_ca = decode_chain(payload)
         assert backend_ca is not None
-        public_key = key or leaf.public_key()
-        assert isinstance(public_key, ec.EllipticCurvePublicKey)
-        builder = x509.CertificateBuilder(
-            issuer_name=leaf.issuer,
-            subject_name=leaf.subject,
-            public_key=public_key,
-            serial_number=leaf.serial_number,
-            not_valid_before=leaf.not_valid_before_utc if begin_utc_s is None else utc(begin_utc_s),
-            not_valid_after=leaf.not_valid_after_utc if end_utc_s is None else utc(end_utc_s),
-        ).add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = _like(
+            leaf,
+            public_key=key,
+            begin=None if begin_utc_s is None else utc(begin_utc_s),
+            end=None if end_utc_s is None else utc(end_utc_s),
+        )
         made = sign_certificate(with_claims(builder, claims(claims_of(leaf))), self._portal.keys.ca_key)
         return encode_chain(made, backend_ca)
 
@@ -167,43 +164,45 @@ class Tamperer:
         """A chain of the same names under a root that the vehicle does not know."""
         leaf, backend_ca = decode_chain(payload)
         assert backend_ca is not None
-        false_ca = sign_certificate(
-            x509.CertificateBuilder(
-                issuer_name=backend_ca.issuer,
-                subject_name=backend_ca.subject,
-                public_key=_STRANGER_KEY.public_key(),
-                serial_number=backend_ca.serial_number,
-                not_valid_before=utc(utc_s - HOUR_S),
-                not_valid_after=utc(utc_s + HOUR_S),
-            ).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True),
-            _STRANGER_KEY,
+        builder = _like(
+            backend_ca, public_key=_STRANGER_KEY.public_key(), begin=utc(utc_s - HOUR_S), end=utc(utc_s + HOUR_S)
         )
-        builder = x509.CertificateBuilder(
-            issuer_name=false_ca.subject,
-            subject_name=leaf.subject,
-            public_key=leaf.public_key(),
-            serial_number=leaf.serial_number,
-            not_valid_before=leaf.not_valid_before_utc,
-            not_valid_after=leaf.not_valid_after_utc,
-        )
-        return encode_chain(sign_certificate(with_claims(builder, claims_of(leaf)), _STRANGER_KEY), false_ca)
+        false_ca = sign_certificate(builder, _STRANGER_KEY)
+        made = sign_certificate(with_claims(_like(leaf), claims_of(leaf)), _STRANGER_KEY)
+        return encode_chain(made, false_ca)
 
     def _cert_algorithm(self, payload: bytes, _: int) -> bytes:
         """The same certificate, signed over another hash."""
         leaf, backend_ca = decode_chain(payload)
         assert backend_ca is not None
-        builder = x509.CertificateBuilder(
-            issuer_name=leaf.issuer,
-            subject_name=name("diagnostic authentication"),
-            public_key=leaf.public_key(),
-            serial_number=leaf.serial_number,
-            not_valid_before=leaf.not_valid_before_utc,
-            not_valid_after=leaf.not_valid_after_utc,
-        )
-        signed = with_claims(builder, claims_of(leaf)).sign(
+        signed = with_claims(_like(leaf), claims_of(leaf)).sign(
             self._portal.keys.ca_key, hashes.SHA512(), ecdsa_deterministic=True
         )
         return encode_chain(signed, backend_ca)
+
+
+def _like(
+    certificate: x509.Certificate,
+    *,
+    public_key: ec.EllipticCurvePublicKey | None = None,
+    begin: dt.datetime | None = None,
+    end: dt.datetime | None = None,
+) -> x509.CertificateBuilder:
+    """Return a builder of the same certificate, claims left out: so that what is spoiled is the only thing that is wrong."""
+    key = public_key or certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    builder = x509.CertificateBuilder(
+        issuer_name=certificate.issuer,
+        subject_name=certificate.subject,
+        public_key=key,
+        serial_number=certificate.serial_number,
+        not_valid_before=begin or certificate.not_valid_before_utc,
+        not_valid_after=end or certificate.not_valid_after_utc,
+    )
+    for extension in certificate.extensions:
+        if extension.oid != CLAIMS_OID:
+            builder = builder.add_extension(extension.value, critical=extension.critical)
+    return builder
 
 
 Act = Callable[[Tamperer, bytes, int], bytes]

@@ -51,11 +51,15 @@ class Desk:
         """Return the company of a person, or None."""
         return None if account.company_id is None else self.store.company(account.company_id)
 
+    def require_not_locked_out(self, email: str) -> None:
+        """Raise `LOCKED_OUT` after too many failures in a row, for an address with an account or without."""
+        if self.store.tries(email).locked_out:
+            raise PortalError(PortalErrorCode.LOCKED_OUT, "This account is locked after too many failures.")
+
     def require_no_wait(self, email: str, now_s: int) -> None:
         """Raise `LOCKED_OUT` or `THROTTLED` where failures stand against an address, with an account or without."""
+        self.require_not_locked_out(email)
         tries = self.store.tries(email)
-        if tries.locked_out:
-            raise PortalError(PortalErrorCode.LOCKED_OUT, "This account is locked after too many failures.")
         if now_s < tries.blocked_until_s:
             wait_s = tries.blocked_until_s - now_s
             raise PortalError(

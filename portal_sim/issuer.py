@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from portal_sim.desk import Desk
-from portal_sim.keys import BackendKeys, name, serial, sign_certificate, utc
+from portal_sim.keys import SIGNS, BackendKeys, name, serial, sign_certificate, utc
 from portal_sim.login import Login
 from portal_sim.records import Account
 from wire.diag_cert import DiagnosticClaims, encode_chain, with_claims
@@ -103,6 +103,7 @@ class Issuer:
         policy = self._desk.options.makes.get(request.make)
         if not session.strong:
             raise PortalError(PortalErrorCode.SECOND_FACTOR_REQUIRED, "Log in with your authenticator first.")
+        self._desk.require_not_locked_out(account.email)
         if account.identity is not CheckState.APPROVED:
             raise PortalError(PortalErrorCode.IDENTITY_NOT_VERIFIED, "Your identity has not been checked yet.")
         if account.disassociated:
@@ -174,6 +175,7 @@ class Issuer:
                 not_valid_after=utc(expires_s),
             )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(SIGNS, critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         )
         claims = DiagnosticClaims(

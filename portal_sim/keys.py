@@ -23,6 +23,24 @@ CA_YEARS = 10
 _DAY_S = 24 * 3600
 
 
+def _key_usage(*, signs: bool = False, certifies: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=signs,
+        key_cert_sign=certifies,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+SIGNS, CERTIFIES = _key_usage(signs=True), _key_usage(certifies=True)
+"""Key usage (RFC 5280 section 4.2.1.3) of a diagnostic certificate, which proves ownership, and of a CA: that and no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendKeys:
     """Private keys and CA certificates of one back end."""
@@ -73,14 +91,18 @@ def make_keys(entropy: Entropy, utc_s: int) -> BackendKeys:
     begin, end = utc(utc_s - _DAY_S), utc(utc_s + CA_YEARS * 365 * _DAY_S)
 
     def ca(subject: x509.Name, key: ec.EllipticCurvePrivateKey, length: int) -> x509.Certificate:
-        builder = x509.CertificateBuilder(
-            issuer_name=root_name,
-            subject_name=subject,
-            public_key=key.public_key(),
-            serial_number=serial(entropy),
-            not_valid_before=begin,
-            not_valid_after=end,
-        ).add_extension(x509.BasicConstraints(ca=True, path_length=length), critical=True)
+        builder = (
+            x509.CertificateBuilder(
+                issuer_name=root_name,
+                subject_name=subject,
+                public_key=key.public_key(),
+                serial_number=serial(entropy),
+                not_valid_before=begin,
+                not_valid_after=end,
+            )
+            .add_extension(x509.BasicConstraints(ca=True, path_length=length), critical=True)
+            .add_extension(CERTIFIES, critical=True)
+        )
         return sign_certificate(builder, root_key)
 
     return BackendKeys(token_key, root_key, ca(root_name, root_key, 1), ca_key, ca(ca_name, ca_key, 0))

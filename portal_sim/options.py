@@ -49,7 +49,8 @@ class PortalOptions:
     """All knobs. Durations in seconds.
 
     A wrong code makes the next try wait `throttle_s` times the failures in a row, at most `throttle_max_s` (RFC 4226 section
-    7.3); `max_failures` in a row lock the account (NIST SP 800-63B-4: at most 100).
+    7.3); `max_failures` in a row lock the account (NIST SP 800-63B-4: at most 100): until a reset nobody logs in, and a
+    session that lives shows its pages but gets no unlock (`locked-out`), whether the make asks for a code or not.
     """
 
     cost: Argon2Cost = OWASP_COST

@@ -247,11 +247,13 @@ class People:
         """Join the company that the link names; it must have been sent to this very person."""
         desk = self._desk
         account = desk.account_of(request.session, now_s)
-        link = desk.store.use_link(hashed(request.link_code), "invite", now_s, email=account.email)
-        if link is None or link.company_id is None:
+        joined = desk.store.join_company(hashed(request.link_code), account.email, now_s)
+        if joined is None:
             raise PortalError(PortalErrorCode.LINK_INVALID, "This invitation is not valid, or not yours.")
-        account.company_id = link.company_id
-        account.disassociated = False
+        if not joined:
+            raise PortalError(
+                PortalErrorCode.ALREADY_IN_COMPANY, "You belong to another company already; nobody can belong to two."
+            )
         desk.audit("joined company", now_s, account)
         return Done("You belong to the company now.")
 

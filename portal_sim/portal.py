@@ -71,7 +71,8 @@ class Portal:
         return cast("api.R_co", handler(_with_plain_address(request), utc_s))
 
     def handle_timer(self, utc_s: int) -> None:
-        """Decide the identity checks that are due."""
+        """Decide the identity checks that are due, and forget what has run out."""
+        self._desk.store.forget_expired(utc_s)
         self._people.finish_reviews(utc_s)
 
     def next_deadline_utc_s(self) -> int | None:

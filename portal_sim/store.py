@@ -39,8 +39,14 @@ class Store(Protocol):
     def add_link(self, code_hash: str, link: Link) -> None:
         """Keep a link under the hash of its code."""
 
-    def use_link(self, code_hash: str, kind: str, now_s: int, *, email: str | None = None) -> Link | None:
-        """Take a link that is of this kind, not too old and, where `email` is given, theirs; it can be taken once."""
+    def use_link(self, code_hash: str, kind: str, now_s: int) -> Link | None:
+        """Take a link that is of this kind and not too old; it can be taken once."""
+
+    def join_company(self, code_hash: str, email: str, now_s: int) -> bool | None:
+        """Take an invitation that is theirs and not too old, and put them into its company.
+
+        None: there is no such invitation. False: they belong to another company; the invitation stays.
+        """
 
     def drop_invitations(self, email: str, company_id: int) -> None:
         """Forget the invitations of a person to a company that were not accepted."""
@@ -77,6 +83,9 @@ class Store(Protocol):
 
     def end_session(self, token_hash: str) -> None:
         """End one session."""
+
+    def forget_expired(self, now_s: int) -> None:
+        """Forget links, logins and sessions that have run out: with time a store does not grow. Nothing valid goes."""
 
     def issue_with_audit(self, issue_key: str, record: AuditRecord) -> None:
         """Note an issued unlock and its audit record, both or neither."""
@@ -142,15 +151,29 @@ class MemoryStore:
 
     def add_link(self, code_hash: str, link: Link) -> None:
         """See `Store`."""
-        self._links[code_hash] = link
+        with self._lock:
+            self._links[code_hash] = link
 
-    def use_link(self, code_hash: str, kind: str, now_s: int, *, email: str | None = None) -> Link | None:
+    def use_link(self, code_hash: str, kind: str, now_s: int) -> Link | None:
         """See `Store`."""
         with self._lock:
-            link = self._links.get(code_hash)
-            if link is None or link.kind != kind or now_s >= link.expires_s or email not in (None, link.email):
+            return self._links.pop(code_hash) if self._valid_link(code_hash, kind, now_s) else None
+
+    def join_company(self, code_hash: str, email: str, now_s: int) -> bool | None:
+        """See `Store`."""
+        with self._lock:
+            link, account = self._valid_link(code_hash, "invite", now_s), self._accounts.get(email)
+            if link is None or account is None or link.email != email:
                 return None
-            return self._links.pop(code_hash)
+            if account.company_id not in (None, link.company_id):
+                return False
+            del self._links[code_hash]
+            account.company_id, account.disassociated = link.company_id, False
+            return True
+
+    def _valid_link(self, code_hash: str, kind: str, now_s: int) -> Link | None:
+        link = self._links.get(code_hash)
+        return link if link is not None and link.kind == kind and now_s < link.expires_s else None
 
     def drop_invitations(self, email: str, company_id: int) -> None:
         """See `Store`."""
@@ -165,7 +188,8 @@ class MemoryStore:
 
     def add_login(self, login_hash: str, login: PendingLogin) -> None:
         """See `Store`."""
-        self._logins[login_hash] = login
+        with self._lock:
+            self._logins[login_hash] = login
 
     def login(self, login_hash: str, now_s: int) -> PendingLogin | None:
         """See `Store`."""
@@ -174,7 +198,8 @@ class MemoryStore:
 
     def end_login(self, login_hash: str) -> None:
         """See `Store`."""
-        self._logins.pop(login_hash, None)
+        with self._lock:
+            self._logins.pop(login_hash, None)
 
     def use_totp_step(self, email: str, step: int) -> bool:
         """See `Store`."""
@@ -207,7 +232,8 @@ class MemoryStore:
 
     def add_session(self, token_hash: str, session: LiveSession) -> None:
         """See `Store`."""
-        self._sessions[token_hash] = session
+        with self._lock:
+            self._sessions[token_hash] = session
 
     def session(self, token_hash: str, now_s: int) -> LiveSession | None:
         """See `Store`."""
@@ -222,7 +248,15 @@ class MemoryStore:
 
     def end_session(self, token_hash: str) -> None:
         """See `Store`."""
-        self._sessions.pop(token_hash, None)
+        with self._lock:
+            self._sessions.pop(token_hash, None)
+
+    def forget_expired(self, now_s: int) -> None:
+        """See `Store`. Entries of a table live equally long, so the oldest end first, and a look at the front is enough."""
+        with self._lock:
+            _forget(self._links, now_s)
+            _forget(self._logins, now_s)
+            _forget(self._sessions, now_s)
 
     def issue_with_audit(self, issue_key: str, record: AuditRecord) -> None:
         """See `Store`."""
@@ -251,3 +285,11 @@ class MemoryStore:
     def mails(self, email: str) -> tuple[Mail, ...]:
         """See `Store`."""
         return tuple(self._mails.get(email, ()))
+
+
+def _forget(table: dict[str, Link] | dict[str, PendingLogin] | dict[str, LiveSession], now_s: int) -> None:
+    while table:
+        oldest = next(iter(table))
+        if now_s < table[oldest].expires_s:
+            return
+        del table[oldest]

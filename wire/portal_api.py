@@ -36,6 +36,7 @@ class PortalErrorCode(StrEnum):
     COMPANY_INCOMPLETE = "company-incomplete"
     COMPANY_NOT_VALIDATED = "company-not-validated"
     COMPANY_REVOKED = "company-revoked"
+    ALREADY_IN_COMPANY = "already-in-company"
     DISASSOCIATED = "disassociated"
     NOT_THE_MANAGER = "not-the-manager"
     NOT_ENTITLED = "not-entitled"
@@ -277,7 +278,7 @@ class InviteUser(Request[Done]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptInvitation(Request[Done]):
-    """The invited person joins the company, with an account of their own that is signed in."""
+    """The invited person joins the company, with an account of their own that is signed in. Nobody belongs to two."""
 
     session: str = field(repr=False)
     link_code: str = field(repr=False)

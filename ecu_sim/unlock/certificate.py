@@ -3,8 +3,8 @@
     locked --verifyCertificate--> challenged --proofOfOwnership--> open --deAuthenticate, end, reset, sleep--> locked
 
 A challenge is fresh for each verification, single-use, and runs out. A failed step falls back to where nothing is granted
-(an open grant stays while another certificate is being verified). The X.509 check is an ordered table over
-`verify_directly_issued_by`, one NRC a row: a library's own verifier folds every fault into one error.
+(an open grant stays while another certificate is being verified). The X.509 check is an ordered table over the questions of
+`ecu_sim.unlock.certification_path`, one NRC a row: a library's own verifier folds every fault into one error.
 """
 
 from __future__ import annotations
@@ -13,11 +13,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from ecu_sim.refusal import Refusal
+from ecu_sim.unlock.certification_path import (
+    CA_EXTENSIONS,
+    LEAF_EXTENSIONS,
+    allows_below,
+    demands_only,
+    is_ca,
+    is_for_clients,
+    issued_by,
+    may_sign,
+    may_sign_certificates,
+)
 from ecu_sim.unlock.gate import Fate, FateTable, GateEvent, GateLog, Grant
 from ecu_sim.unlock.trust import TrustStore
 from wire.clock import NS_PER_S, WallClock
@@ -282,18 +293,39 @@ class CertificateGate:
             return False
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             return False
-        return leaf.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256 and not _is_ca(leaf)
+        return leaf.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256 and not is_ca(leaf)
 
     def _chain(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
         """The back-end CA is there, is a CA, was issued by the root we trust, and names itself as the leaf's issuer."""
         backend_ca = presented.backend_ca
-        if backend_ca is None or not _is_ca(backend_ca) or presented.leaf.issuer != backend_ca.subject:
+        if backend_ca is None or not is_ca(backend_ca) or presented.leaf.issuer != backend_ca.subject:
             return False
-        return _issued_by(backend_ca, self.trust.root_ca)
+        return issued_by(backend_ca, self.trust.root_ca)
+
+    def _path_length(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
+        assert presented.backend_ca is not None
+        return allows_below(self.trust.root_ca, presented.backend_ca)
+
+    def _ca_key_usage(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
+        assert presented.backend_ca is not None
+        return may_sign_certificates(presented.backend_ca)
+
+    def _ca_demands(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
+        assert presented.backend_ca is not None
+        return demands_only(presented.backend_ca, CA_EXTENSIONS)
 
     def _signature(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
         assert presented.backend_ca is not None
-        return _issued_by(presented.leaf, presented.backend_ca)
+        return issued_by(presented.leaf, presented.backend_ca)
+
+    def _key_usage(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
+        return may_sign(presented.leaf)
+
+    def _extended_key_usage(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
+        return is_for_clients(presented.leaf)
+
+    def _demands(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
+        return demands_only(presented.leaf, LEAF_EXTENSIONS)
 
     def _clock_set(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
         return self.clock.is_set or not self.options.unset_clock_refuses
@@ -379,25 +411,18 @@ def _exactly(data: bytes, want: bytes) -> None:
         raise Refusal(Nrc.incorrectMessageLengthOrInvalidFormat, "bytes are left over")
 
 
-def _is_ca(certificate: x509.Certificate) -> bool:
-    try:
-        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        return False
-
-
-def _issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
 CERTIFICATE_CHECKS: tuple[tuple[str, Nrc, Callable[[CertificateGate, Presented, int], bool]], ...] = (
     ("type", Nrc.certificateVerificationFailedInvalidType, CertificateGate._type),
+    # What stands above the tester's certificate: whatever is wrong there, the way to the root is broken, which is 0x52.
     ("chain of trust", Nrc.certificateVerificationFailedInvalidChainOfTrust, CertificateGate._chain),
+    ("path length", Nrc.certificateVerificationFailedInvalidChainOfTrust, CertificateGate._path_length),
+    ("CA key usage", Nrc.certificateVerificationFailedInvalidChainOfTrust, CertificateGate._ca_key_usage),
+    ("CA critical extension", Nrc.certificateVerificationFailedInvalidChainOfTrust, CertificateGate._ca_demands),
     ("signature", Nrc.certificateVerificationFailedInvalidSignature, CertificateGate._signature),
+    # Made for another use than this one: the wrong type, 0x53. Demands that the gateway cannot meet stand in the content, 0x55.
+    ("key usage", Nrc.certificateVerificationFailedInvalidType, CertificateGate._key_usage),
+    ("extended key usage", Nrc.certificateVerificationFailedInvalidType, CertificateGate._extended_key_usage),
+    ("critical extension", Nrc.certificateVerificationFailedInvalidContent, CertificateGate._demands),
     ("clock not set", Nrc.certificateVerificationFailedInvalidTimePeriod, CertificateGate._clock_set),
     ("validity", Nrc.certificateVerificationFailedInvalidTimePeriod, CertificateGate._validity),
     ("revoked", Nrc.certificateVerificationFailedInvalidCertificate, CertificateGate._not_revoked),
@@ -406,4 +431,6 @@ CERTIFICATE_CHECKS: tuple[tuple[str, Nrc, Callable[[CertificateGate, Presented, 
     ("role", Nrc.certificateVerificationFailedInvalidScope, CertificateGate._role),
     ("scope", Nrc.certificateVerificationFailedInvalidScope, CertificateGate._scope),
 )
-"""The verification, in order: (reason for the log, NRC for the tester, check)."""
+"""The verification, in order: (reason for the log, NRC for the tester, check). Before its signature holds, nothing is told
+about the leaf but that it is of a type that cannot be verified here (key, algorithm, a CA itself); nothing about the use and the
+demands of the CA before the root's signature over it holds."""

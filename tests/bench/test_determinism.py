@@ -44,15 +44,16 @@ def _in_a_process(hash_seed: int, *words: str) -> str:
 
 
 def test_both_chains_give_the_digest_that_is_kept_with_the_tests() -> None:
-    assert chain_digest(0, *CHAINS) == GOLDEN
+    assert chain_digest(0, *CHAINS) == GOLDEN, "what is said on the wire has changed: see the head of this file"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # half a minute on two idle cores; a machine that is busy may need more
 def test_fifty_processes_with_hashes_of_their_own_give_one_digest() -> None:
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         digests = list(pool.map(lambda number: _in_a_process(number, "0", *CHAINS), range(PROCESSES)))
     assert len(digests) == PROCESSES
-    assert set(digests) == {GOLDEN}
+    assert set(digests) == {chain_digest(0, *CHAINS)}
 
 
 @pytest.mark.slow

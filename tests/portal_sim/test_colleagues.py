@@ -99,6 +99,44 @@ def test_an_invitation_is_for_the_invited_person_who_can_still_use_it_when_anoth
     person.accept()
 
 
+@pytest.mark.parametrize("who", ["a member", "a manager"])
+def test_who_belongs_to_a_company_joins_no_other_and_nothing_is_burned(
+    counter: Counter, boss: Visitor, who: str
+) -> None:
+    other_boss = manager(counter, "stian")
+    other_boss.company(legal_name="Other Workshop Ltd")
+    other_boss.validate()
+    person = colleague(counter, other_boss) if who == "a member" else other_boss
+    boss.sign_in()
+    boss.invite(person)
+    person.sign_in()
+    with counter.refused(PortalErrorCode.ALREADY_IN_COMPANY) as refusal:
+        person.accept()
+    assert "belong to another company" in refusal.value.sentence
+    status = person.status()
+    assert (status.company_name, status.manager) == ("Other Workshop Ltd", who == "a manager")
+    assert counter.actions().count("joined company") == (who == "a member")
+    if who == "a member":  # the invitation is still good
+        invitation = person.link()
+        other_boss.sign_in()
+        other_boss.disassociate(person)
+        person.sign_in()
+        person.accept(invitation)
+        assert person.status().company_name == boss.status().company_name
+
+
+def test_who_belongs_to_a_company_may_accept_its_own_invitation_again(counter: Counter, boss: Visitor) -> None:
+    person = colleague(counter, boss)
+    boss.invite(person)
+    person.accept()
+    assert person.status().company is CompanyState.VALIDATED
+
+
+def test_an_invented_invitation_is_refused_as_such_in_a_company_too(counter: Counter, boss: Visitor) -> None:
+    with counter.refused(PortalErrorCode.LINK_INVALID):
+        boss.accept("an-invented-link")
+
+
 def test_links_of_one_kind_do_not_serve_as_the_other(counter: Counter, boss: Visitor) -> None:
     person = Visitor(counter, "conrad")
     person.sign_up()

@@ -284,6 +284,29 @@ def test_an_entitlement_for_a_make_that_the_portal_does_not_know_is_one_too(coun
         counter.portal.entitle(person.email, "vw", Role.DEVELOPMENT)
 
 
+@pytest.mark.parametrize("wish", [{}, CERTIFICATE], ids=["token", "certificate"])
+def test_a_lock_out_holds_the_unlocks_of_a_live_session_until_a_reset(wish: dict[str, object]) -> None:
+    counter = Counter(max_failures=1)
+    boss = manager(counter)
+    person = colleague(counter, boss)
+    person.log_in()
+    with counter.refused(PortalErrorCode.LOGIN_FAILED):
+        person.begin("wrong")
+    with counter.refused(PortalErrorCode.LOCKED_OUT):
+        person.ask(**wish)
+    assert issued(counter) == []
+    assert person.status().manager is False  # the pages still show what they show
+    boss.reset_second_factor(person)
+    person.log_in()
+    assert person.ask(**wish).payload
+
+
+def test_one_wrong_password_does_not_hold_a_certificate_up(counter: Counter, person: Visitor) -> None:
+    with counter.refused(PortalErrorCode.LOGIN_FAILED):
+        person.begin("wrong")
+    assert person.ask(**CERTIFICATE).payload
+
+
 def test_a_refusal_for_a_role_stands_in_the_audit_log(counter: Counter, person: Visitor) -> None:
     with counter.refused(PortalErrorCode.NOT_ENTITLED):
         person.ask(role=Role.DEVELOPMENT)

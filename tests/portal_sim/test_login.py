@@ -1,8 +1,11 @@
 """Login on the tester and at the pages: password, one-time codes, throttling, lock-out, sessions."""
 
+import gc
+
 import pytest
 from portal_people import STEP_S, Counter, Visitor, manager, signed_in
 
+from portal_sim.records import Link, LiveSession, PendingLogin
 from wire import portal_api as api
 from wire.portal_api import PortalErrorCode
 
@@ -308,6 +311,31 @@ def test_once_enrolled_the_pages_ask_for_the_code_too(counter: Counter, person: 
     with counter.refused(PortalErrorCode.SECOND_FACTOR_REQUIRED):
         counter.call(api.PortalLogin(email=person.email, password=person.password))
     assert person.sign_in().strong
+
+
+def alive(*kinds: type) -> int:
+    gc.collect()
+    return sum(type(each) in kinds for each in gc.get_objects())
+
+
+@pytest.mark.slow
+def test_ten_thousand_logins_leave_no_more_than_is_still_valid(counter: Counter) -> None:
+    kinds = (Link, LiveSession, PendingLogin)
+    person = signed_in(counter)
+    person.log_in()
+    before = alive(*kinds)
+    for number in range(10_000):
+        person.begin()  # a login that is never finished
+        session = person.log_in()
+        if number % 1000 == 0:
+            counter.call(api.SignUp(email=f"{number}@workshop.example", password="never confirmed, never used"))
+    sessions, logins, links = 3600 // STEP_S, 300 // STEP_S, 3 * 24 * 3600 // (1000 * STEP_S) + 1
+    assert alive(*kinds) - before <= sessions + logins + links
+    counter.wait(3599)
+    assert counter.call(api.GetStatus(session=session.token)).enrolled
+    counter.wait(3 * 24 * 3600)
+    counter.portal.handle_timer(counter.now_s)
+    assert alive(*kinds) <= before
 
 
 # ---- second factor per unlock

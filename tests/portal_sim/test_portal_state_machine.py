@@ -31,7 +31,7 @@ class Model:
 class Life(RuleBasedStateMachine):
     """Three people and their companies; every rule is tried whether it is allowed or not."""
 
-    @initialize(workshop=st.sampled_from(("with an apprentice", "of two", "none")))
+    @initialize(workshop=st.sampled_from(("with an apprentice", "of two", "with a rival", "none")))
     def open_the_portal(self, workshop: str) -> None:
         self.counter = Counter(session_lifetime_s=DAY_S, review_min_s=REVIEW_S, review_max_s=REVIEW_S)
         self.people = {name: Visitor(self.counter, name) for name in NAMES}
@@ -44,6 +44,8 @@ class Life(RuleBasedStateMachine):
         if workshop == "with an apprentice":  # who is not checked yet
             self.sign_up("tessa")
             self.invite("mila", "tessa")
+        if workshop == "with a rival":
+            self.go_all_the_way("tessa", "tessa")
 
     def attempt(self, act: object, *, allowed: bool) -> bool:
         """Do it; the portal must allow and refuse as the model does."""
@@ -118,14 +120,14 @@ class Life(RuleBasedStateMachine):
 
     @rule(boss=PEOPLE, other=PEOPLE)
     def invite(self, boss: str, other: str) -> None:
-        joins = boss != other and self.model[other].exists and other not in self.companies
-        if not joins or not self.browser(boss):
+        if boss == other or not self.model[other].exists or not self.browser(boss):
             return
         allowed = self.model[boss].company == boss and self.companies[boss] is CompanyState.VALIDATED
         if self.attempt(lambda: self.people[boss].invite(self.people[other]), allowed=allowed):
             self.browser(other)
-            self.people[other].accept()
-            self.model[other].company, self.model[other].out = boss, False
+            model = self.model[other]
+            if self.attempt(self.people[other].accept, allowed=model.company in {None, boss}):
+                model.company, model.out = boss, False
 
     @rule(boss=PEOPLE, other=PEOPLE)
     def disassociate(self, boss: str, other: str) -> None:

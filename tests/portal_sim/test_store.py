@@ -1,11 +1,14 @@
 """The contract of every store: each intent happens whole or not at all, once, and never half."""
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError, Thread
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from portal_people import Counter, signed_in
 
 from portal_sim.records import Account, Company, Link, LiveSession, PendingLogin
@@ -107,14 +110,42 @@ def test_companies_get_ids_of_their_own(store: Store) -> None:
 # ---- links
 
 
-def test_a_link_is_taken_once_in_time_and_for_its_kind_and_person(store: Store) -> None:
+def test_a_link_is_taken_once_in_time_and_for_its_kind(store: Store) -> None:
+    store.add_link("h", Link("confirm", EMAIL, None, 100))
+    assert store.use_link("other", "confirm", 0) is None
+    assert store.use_link("h", "invite", 0) is None
+    assert store.use_link("h", "confirm", 100) is None
+    assert store.use_link("h", "confirm", 99) is not None
+    assert store.use_link("h", "confirm", 99) is None
+
+
+def test_an_invitation_is_taken_once_in_time_and_by_its_person(store: Store) -> None:
+    store.add_account(account(OTHER), 0)
+    store.add_link("c", Link("confirm", EMAIL, None, 100))
     store.add_link("h", Link("invite", EMAIL, 1, 100))
-    assert store.use_link("other", "invite", 0) is None
-    assert store.use_link("h", "confirm", 0) is None
-    assert store.use_link("h", "invite", 100) is None
-    assert store.use_link("h", "invite", 99, email=OTHER) is None
-    assert store.use_link("h", "invite", 99, email=EMAIL) is not None
-    assert store.use_link("h", "invite", 99) is None
+    for key, email, now_s in (("other", EMAIL, 0), ("c", EMAIL, 0), ("h", OTHER, 0), ("h", EMAIL, 100)):
+        assert store.join_company(key, email, now_s) is None
+    assert store.account(EMAIL).company_id is store.account(OTHER).company_id is None
+    store.account(EMAIL).disassociated = True
+    assert store.join_company("h", EMAIL, 99) is True
+    assert (store.account(EMAIL).company_id, store.account(EMAIL).disassociated) == (1, False)
+    assert store.join_company("h", EMAIL, 99) is None
+
+
+def test_an_invitation_of_another_company_is_not_taken_and_not_burned(store: Store) -> None:
+    store.account(EMAIL).company_id = 2
+    store.add_link("h", Link("invite", EMAIL, 1, 100))
+    assert store.join_company("h", EMAIL, 0) is False
+    assert store.account(EMAIL).company_id == 2
+    store.account(EMAIL).company_id = None
+    assert store.join_company("h", EMAIL, 0) is True
+
+
+def test_of_two_companies_one_gets_the_person(store: Store, busy: None) -> None:
+    keys = [str(number) for number in range(8)]
+    for number, key in enumerate(keys):
+        store.add_link(key, Link("invite", EMAIL, number, 100))
+    assert winners(lambda: store.join_company(keys.pop(), EMAIL, 0)) == 1
 
 
 def test_of_many_who_follow_one_link_one_wins(store: Store, busy: None) -> None:
@@ -201,6 +232,65 @@ def test_all_sessions_and_logins_of_a_person_end_but_maybe_one(store: Store) -> 
     assert [key for key in "abc" if store.login(key, 0)] == ["c"]
     store.end_sessions(EMAIL)
     assert [key for key in "abc" if store.session(key, 0)] == ["c"]
+
+
+LIFETIMES = st.lists(st.integers(0, 10), max_size=8)
+
+
+@given(links=LIFETIMES, logins=LIFETIMES, sessions=LIFETIMES, now_s=st.integers(0, 11))
+def test_what_has_run_out_is_forgotten_and_nothing_else(
+    links: list[int], logins: list[int], sessions: list[int], now_s: int
+) -> None:
+    for make in STORES.values():
+        store = make()
+        store.add_account(account(confirmed=True), 0)
+        for number, until_s in enumerate(links):
+            store.add_link(str(number), Link("confirm", EMAIL, None, until_s))
+        for number, until_s in enumerate(logins):
+            store.add_login(str(number), PendingLogin(EMAIL, "T-1", until_s))
+        for number, until_s in enumerate(sessions):
+            store.add_session(str(number), LiveSession(EMAIL, until_s, strong=True))
+        store.forget_expired(now_s)
+        for number, until_s in enumerate(logins):
+            assert (store.login(str(number), now_s) is not None) == (now_s < until_s)
+        for number, until_s in enumerate(sessions):
+            assert (store.session(str(number), now_s) is not None) == (now_s < until_s)
+        for number, until_s in enumerate(links):
+            assert (store.use_link(str(number), "confirm", now_s) is not None) == (now_s < until_s)
+
+
+def alive(*kinds: type) -> int:
+    gc.collect()
+    return sum(type(each) in kinds for each in gc.get_objects())
+
+
+def test_a_store_does_not_grow_with_what_has_run_out(store: Store) -> None:
+    kinds = (Link, PendingLogin, LiveSession)
+    before = alive(*kinds)
+    for number in range(1000):
+        store.add_link(str(number), Link("confirm", EMAIL, None, number + 10))
+        store.add_login(str(number), PendingLogin(EMAIL, "T-1", number + 10))
+        store.add_session(str(number), LiveSession(EMAIL, number + 10, strong=True))
+        store.forget_expired(number)
+    assert alive(*kinds) - before <= 3 * 10
+    store.forget_expired(10**9)
+    assert alive(*kinds) == before
+
+
+def test_sessions_come_and_go_while_the_old_ones_are_forgotten(store: Store, busy: None) -> None:
+    clock = iter(range(10**6))
+
+    def live() -> bool:
+        for _ in range(50):
+            now_s = next(clock)
+            store.add_session(str(now_s), LiveSession(EMAIL, now_s + 1000, strong=True))
+            store.forget_expired(now_s)
+            if store.session(str(now_s), now_s) is None:
+                return False
+            store.end_session(str(now_s))
+        return True
+
+    assert winners(live) == 8
 
 
 # ---- issue, audit, mail

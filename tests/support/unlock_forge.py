@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ecu_sim.unlock.trust import TrustStore
 from portal_sim.keys import BackendKeys, make_keys, name, p256_key
@@ -30,6 +31,30 @@ MINUTE = 60 * S
 HOUR = 60 * MINUTE
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+Extra = tuple[tuple[x509.ExtensionType, bool], ...]
+"""Further extensions of a certificate, each with whether it is critical."""
+
+KEY_USES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
+
+def key_usage(*uses: str) -> x509.KeyUsage:
+    """What a key may be used for (RFC 5280 section 4.2.1.3), and nothing else."""
+    return x509.KeyUsage(**{use: use in uses for use in KEY_USES})
+
+
+SIGNS, CERTIFIES = key_usage("digital_signature"), key_usage("key_cert_sign")
+CLIENTS = (ExtendedKeyUsageOID.CLIENT_AUTH,)
+NOBODY_KNOWS = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.25.1"), b"\x05\x00")
 
 
 @cache
@@ -98,9 +123,12 @@ def leaf(
     diagnostic: DiagnosticClaims | None = None,
     without_claims: bool = False,
     algorithm: Any = None,
+    usage: x509.KeyUsage | None = SIGNS,
+    purposes: tuple[x509.ObjectIdentifier, ...] | None = CLIENTS,
+    extra: Extra = (),
     **claim_changes: Any,
 ) -> x509.Certificate:
-    """A diagnostic certificate for the tester's key; every argument forges one thing."""
+    """A diagnostic certificate for the tester's key; every argument forges one thing. None: leave the extension out."""
     builder = x509.CertificateBuilder(
         issuer_name=issuer or keys().backend_ca.subject,
         subject_name=name("diagnostic authentication"),
@@ -112,7 +140,54 @@ def leaf(
     good = {"vin": VIN, "ecu_address": ADDRESS, "role": Role.AFTER_SALES, "scope": int(ALL_SCOPES)}
     if not without_claims:
         builder = with_claims(builder, diagnostic or DiagnosticClaims(**{**good, **claim_changes}))
-    key = signing_key or keys().ca_key
+    if usage is not None:
+        builder = builder.add_extension(usage, critical=True)
+    if purposes is not None:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+    for extension, critical in extra:
+        builder = builder.add_extension(extension, critical=critical)
+    return _signed(builder, signing_key or keys().ca_key, algorithm)
+
+
+@cache
+def ca(
+    *,
+    subject: x509.Name | None = None,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    issuer: x509.Name | None = None,
+    signing_key: Any = None,
+    is_ca: bool | None = True,
+    path_length: int | None = None,
+    begin_s: int = EPOCH_S - 86400,
+    end_s: int = EPOCH_S + 86400,
+    serial: int = 0xCA,
+    usage: x509.KeyUsage | None = CERTIFIES,
+    extra: Extra = (),
+) -> x509.Certificate:
+    """A back-end CA certificate of our own making, by default a second good one for the same key."""
+    builder = x509.CertificateBuilder(
+        issuer_name=issuer or keys().root_ca.subject,
+        subject_name=subject or keys().backend_ca.subject,
+        public_key=(key or keys().ca_key).public_key(),
+        serial_number=serial,
+        not_valid_before=dt.datetime.fromtimestamp(begin_s, dt.UTC),
+        not_valid_after=dt.datetime.fromtimestamp(end_s, dt.UTC),
+    )
+    if is_ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(ca=is_ca, path_length=path_length), critical=True)
+    if usage is not None:
+        builder = builder.add_extension(usage, critical=True)
+    for extension, critical in extra:
+        builder = builder.add_extension(extension, critical=critical)
+    return _signed(builder, signing_key or keys().root_key)
+
+
+def root(**changes: Any) -> x509.Certificate:
+    """The trusted root once more, of the same name and key, with something changed."""
+    return ca(**{"subject": keys().root_ca.subject, "key": keys().root_key, **changes})
+
+
+def _signed(builder: x509.CertificateBuilder, key: Key, algorithm: Any = None) -> x509.Certificate:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return builder.sign(key, None)
     deterministic = True if isinstance(key, ec.EllipticCurvePrivateKey) else None

@@ -1,8 +1,6 @@
 """Certificates that must not open a gateway: one NRC and one reason for each fault, 0x50 to 0x58, and nothing granted."""
 
-import datetime as dt
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
@@ -10,14 +8,32 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 from locked_unit import CODING, CertificateUnit
-from unlock_forge import ADDRESS, EPOCH_S, OTHER_VIN, S, chain, flip, key_set, keys, leaf, owner_key
+from unlock_forge import (
+    ADDRESS,
+    EPOCH_S,
+    NOBODY_KNOWS,
+    OTHER_VIN,
+    SIGNS,
+    S,
+    ca,
+    chain,
+    flip,
+    key_set,
+    key_usage,
+    keys,
+    leaf,
+    owner_key,
+    root,
+)
 
 from ecu_sim.unlock.certificate import CERTIFICATE_CHECKS, CertificateOptions
 from portal_sim.keys import name
 from wire.clock import WallClock
+from wire.diag_cert import CLAIMS_OID, DiagnosticClaims
 from wire.token import Role, Scope
 
 CA_NAME = keys().backend_ca.subject
@@ -27,34 +43,19 @@ RSA_PUBLIC = rsa.RSAPublicNumbers(65537, (1 << 2047) + 1).public_key()
 Case = tuple[CertificateUnit, bytes]
 
 
-@cache
-def ca(
-    *,
-    subject: x509.Name = CA_NAME,
-    key: ec.EllipticCurvePrivateKey | None = None,
-    issuer: x509.Name | None = None,
-    signing_key: Any = None,
-    is_ca: bool | None = True,
-    begin_s: int = EPOCH_S - 86400,
-    end_s: int = EPOCH_S + 86400,
-    serial: int = 0xCA,
-) -> x509.Certificate:
-    """A back-end CA certificate of our own making, by default a second good one for the same key."""
-    builder = x509.CertificateBuilder(
-        issuer_name=issuer or keys().root_ca.subject,
-        subject_name=subject,
-        public_key=(key or keys().ca_key).public_key(),
-        serial_number=serial,
-        not_valid_before=dt.datetime.fromtimestamp(begin_s, dt.UTC),
-        not_valid_after=dt.datetime.fromtimestamp(end_s, dt.UTC),
-    )
-    if is_ca is not None:
-        builder = builder.add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-    return builder.sign(signing_key or keys().root_key, hashes.SHA256(), ecdsa_deterministic=True)
-
-
 def forged(backend_ca: x509.Certificate | None = None, **changes: Any) -> Callable[[], Case]:
     return lambda: (CertificateUnit(), chain(leaf(**changes), backend_ca))
+
+
+def under(**changes: Any) -> Callable[[], Case]:
+    """A good diagnostic certificate under a back-end CA with something changed."""
+    return forged(ca(**changes))
+
+
+def under_a_root_that_allows_no_ca_below_it() -> Case:
+    unit = CertificateUnit()
+    unit.trust.update(key_set(root_ca=root(path_length=0).public_bytes(Encoding.DER)))
+    return unit, chain()
 
 
 def leaf_alone() -> Case:
@@ -107,7 +108,11 @@ def low_role() -> Case:
     return CertificateUnit(CertificateOptions(min_role=Role.AFTER_SALES)), chain(leaf(role=Role.AFTER_MARKET))
 
 
-CHAIN = "chain of trust"
+CHAIN, CA_DEMAND = "chain of trust", "CA critical extension"
+SOME_NAMES = x509.NameConstraints([x509.DirectoryName(CA_NAME)], None)
+CLAIMS = x509.UnrecognizedExtension(
+    CLAIMS_OID, DiagnosticClaims(vin=OTHER_VIN, ecu_address=ADDRESS, role=Role.AFTER_SALES, scope=1).encode()
+)
 REFUSALS: list[tuple[str, str, int, Callable[[], Case]]] = [
     ("for a key on another curve", "type", 0x53, forged(public_key=P384.public_key())),
     ("for an RSA key", "type", 0x53, forged(public_key=RSA_PUBLIC)),
@@ -123,8 +128,23 @@ REFUSALS: list[tuple[str, str, int, Callable[[], Case]]] = [
     ("that names another issuer", CHAIN, 0x52, forged(issuer=name("somebody else"))),
     ("under an issuer that is no CA", CHAIN, 0x52, forged(ca(is_ca=False))),
     ("under an issuer that does not say", CHAIN, 0x52, forged(ca(is_ca=None))),
+    ("under a root that allows no CA below it", "path length", 0x52, under_a_root_that_allows_no_ca_below_it),
+    ("under a CA whose key may sign no certificates", "CA key usage", 0x52, under(usage=key_usage("crl_sign"))),
+    ("under a CA whose key may sign data", "CA key usage", 0x52, under(usage=SIGNS)),
+    ("under a CA that does not say what its key may do", "CA key usage", 0x52, under(usage=None)),
+    ("under a CA with a demand that nobody knows", CA_DEMAND, 0x52, under(extra=((NOBODY_KNOWS, True),))),
+    ("under a CA for some names alone", CA_DEMAND, 0x52, under(extra=((SOME_NAMES, True),))),
+    ("under a CA with claims of its own", CA_DEMAND, 0x52, under(extra=((CLAIMS, True),))),
     ("signed by another key", "signature", 0x51, forged(signing_key=owner_key(9))),
     ("with the intermediate swapped", "signature", 0x51, swapped_intermediate),
+    ("for a key that may not sign", "key usage", 0x53, forged(usage=key_usage("key_agreement"))),
+    ("for a key that may sign certificates alone", "key usage", 0x53, forged(usage=key_usage("key_cert_sign"))),
+    ("that does not say what its key may do", "key usage", 0x53, forged(usage=None)),
+    ("for servers", "extended key usage", 0x53, forged(purposes=(ExtendedKeyUsageOID.SERVER_AUTH,))),
+    ("for any purpose", "extended key usage", 0x53, forged(purposes=(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,))),
+    ("that does not say its purpose", "extended key usage", 0x53, forged(purposes=None)),
+    ("with a demand that nobody knows", "critical extension", 0x55, forged(extra=((NOBODY_KNOWS, True),))),
+    ("with a known demand that nobody meets", "critical extension", 0x55, forged(extra=((SOME_NAMES, True),))),
     ("to a gateway that has no time", "clock not set", 0x50, unset_clock),
     ("not yet valid", "validity", 0x50, forged(begin_s=EPOCH_S + 60)),
     ("expired", "validity", 0x50, forged(begin_s=EPOCH_S - 600, end_s=EPOCH_S - 1)),
