@@ -147,7 +147,10 @@ class ScenarioItem(pytest.Item):
 
         folder = self.config.getoption("--sgw-trace")
         run = run_one(
-            load_scenario(self.path), seed=self.config.stash[SEED], trace_dir=Path(folder) if folder else None
+            load_scenario(self.path),
+            seed=self.config.stash[SEED],
+            trace_dir=Path(folder) if folder else None,
+            stem=_file_stem(self.nodeid),
         )
         if run.played.status is Status.SKIPPED:
             pytest.skip(run.played.reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +56,12 @@ def run(
     """
     for scenario in scenarios:
         check_names(scenario)
+    named: Counter[str] = Counter()
     for scenario in scenarios:
+        named[scenario.name] += 1  # files of one name from two folders: their traces are told apart
+        stem = scenario.name if named[scenario.name] == 1 else f"{scenario.name}~{named[scenario.name]}"
         for turn in range(repeat):
-            yield run_one(scenario, seed=seed + turn, trace_dir=trace_dir, on_step=on_step)
+            yield run_one(scenario, seed=seed + turn, trace_dir=trace_dir, stem=stem, on_step=on_step)
 
 
 def run_one(
@@ -65,16 +69,17 @@ def run_one(
     *,
     seed: int,
     trace_dir: Path | None = None,
+    stem: str | None = None,
     on_step: Callable[[StepResult], None] | None = None,
 ) -> Run:
-    """Play one scenario on a new bench."""
+    """Play one scenario on a new bench. `stem`: what the names of its traces begin with; the scenario's name if None."""
     watch = stopwatch()
     check_names(scenario)
     with Bench(seed=seed, vehicle=scenario.vehicle, keep_trace=trace_dir is not None, check_on_close=False) as bench:
         played = play(scenario, bench.stage, on_step)
         traces: tuple[Path, ...] = ()
         if trace_dir is not None:
-            traces = bench.write_trace(trace_dir, f"{scenario.name}-{seed}")
+            traces = bench.write_trace(trace_dir, f"{stem or scenario.name}-{seed}")
         return Run(
             played=played,
             seed=seed,

@@ -120,6 +120,10 @@ def _arguments(node: Node, verb: Verb, value: Node | None) -> dict[str, Any]:
             raise (value or node).error(f"{verb.name} needs {param.name} ({param.kind.name}): {param.doc}")
         else:
             args[param.name] = param.default
+    if verb.needs is not None and args[verb.needs[0]] == verb.needs[1] and verb.needs[2] not in given:
+        raise (value or node).error(f"{verb.name} {verb.needs[1]} needs {verb.needs[2]}")
+    if verb.some_of and not any(name in given for name in verb.some_of):
+        raise (value or node).error(f"{verb.name} needs at least one of: {', '.join(verb.some_of)}")
     return args
 
 

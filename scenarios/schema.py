@@ -29,7 +29,9 @@ def scenario_schema() -> dict[str, Any]:
 
 
 def _step() -> dict[str, Any]:
-    bare = [name for name, verb in VERBS.items() if not any(param.required for param in verb.params)]
+    bare = [
+        name for name, verb in VERBS.items() if not verb.some_of and not any(param.required for param in verb.params)
+    ]
     steps: list[dict[str, Any]] = [{"enum": bare}]
     for verb in VERBS.values():
         steps.append(
@@ -51,9 +53,17 @@ def _arguments(verb: Verb) -> dict[str, Any]:
     properties = {param.name: {**param.kind.schema, "description": param.doc} for param in verb.params}
     full = {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
     choices: list[dict[str, Any]] = [full]
-    if set(required) <= {verb.params[0].name}:
-        choices.append({**verb.params[0].kind.schema})
-    if not required:
+    first = verb.params[0]
+    alone = {**first.kind.schema}
+    if verb.needs is not None:
+        when, value, then = verb.needs
+        full |= {"if": {"required": [when], "properties": {when: {"const": value}}}, "then": {"required": [then]}}
+        alone |= {"not": {"const": value}}
+    if verb.some_of:
+        full |= {"anyOf": [{"required": [name]} for name in verb.some_of]}
+    if set(required) <= {first.name} and (not verb.some_of or first.name in verb.some_of):
+        choices.append(alone)
+    if not required and not verb.some_of:
         choices.append({"type": "null"})
     return {"anyOf": choices}
 

@@ -44,12 +44,16 @@ class Param:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """One row: what people call it, what it takes, what it does."""
+    """One row: what people call it, what it takes, what it does. `needs`: (parameter, its value, parameter that must be
+    given then); `some_of`: parameters of which at least one must be given.
+    """
 
     name: str
     doc: str
     params: tuple[Param, ...]
     act: Callable[[Stage, Args], Outcome]
+    needs: tuple[str, str, str] | None = None
+    some_of: tuple[str, ...] = ()
 
 
 def _word(member: Any) -> str:
@@ -221,6 +225,7 @@ _TABLE = (
             Param(name="role", kind=ROLE, default="after-sales", doc="for unlocked: in which role"),
         ),
         act=lambda s, a: s.strategy.reach(a["state"], Goal(person=a["person"], ecu=a["ecu"], role=a["role"])),
+        needs=("state", "unlocked", "ecu"),
     ),
     Verb(
         name="login",
@@ -320,6 +325,17 @@ _TABLE = (
             Param(name="crash", kind=BOOLEAN, doc="crash signal"),
         ),
         act=_vehicle,
+        some_of=(
+            "ignition",
+            "battery",
+            "bonnet",
+            "drive-km",
+            "speed-kmh",
+            "supply-mv",
+            "asleep",
+            "body-controller-lost",
+            "crash",
+        ),
     ),
     Verb(
         name="reset-ecu",
@@ -353,6 +369,7 @@ _TABLE = (
             Param(name="delay", kind=DURATION, default=0, doc="for kind delay"),
         ),
         act=_fault,
+        needs=("kind", "delay", "delay"),
     ),
     Verb(name="clear-faults", doc="take all wire faults out of force", params=(), act=lambda s, _: s.clear_faults()),
     Verb(
@@ -367,6 +384,7 @@ _TABLE = (
             Param(name="buffer-bytes", kind=integer(8, 1_000_000), doc="the longest message it takes"),
         ),
         act=_transport,
+        some_of=("block-size", "stmin", "wait-frames", "padding", "buffer-bytes"),
     ),
     Verb(
         name="unplug",

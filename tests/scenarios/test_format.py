@@ -51,6 +51,18 @@ MALFORMED = {
     "missing-steps": Malformed(text="title: A\nvehicle: vag-golf\n", line=1, key="", says=("'steps'",)),
     "no-steps": Malformed(text="title: A\nvehicle: v\nsteps: []\n", line=3, key="steps", says=("at least one step",)),
     "title-not-text": Malformed(text="title: 7\nvehicle: v\nsteps: [login]", line=1, key="title", says=("text",)),
+    "reach-unlocked-what": Malformed(
+        text="title: A\nvehicle: v\nsteps:\n  - reach: unlocked\n", line=4, key="steps[0].reach", says=("needs ecu",)
+    ),
+    "late-by-nothing": Malformed(
+        text="title: A\nvehicle: v\nsteps:\n  - fault: delay\n", line=4, key="steps[0].fault", says=("needs delay",)
+    ),
+    "nothing-changes": Malformed(
+        text="title: A\nvehicle: v\nsteps:\n  - transport: gateway\n",
+        line=4,
+        key="steps[0].transport",
+        says=("at least one of", "stmin"),
+    ),
     "steps-not-a-list": Malformed(text="title: A\nvehicle: v\nsteps: login\n", line=3, key="steps", says=("list",)),
     "a-list-of-files": Malformed(text="- title: A\n", line=1, key="", says=("mapping",)),
     "unknown-verb": Malformed(

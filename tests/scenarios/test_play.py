@@ -200,10 +200,3 @@ def test_a_failure_in_a_state_on_the_way_tells_the_step_that_asked_for_it(scenar
     assert "line 5, reach" in run.played.reason
     assert "state 'unlocked' cannot be reached: unlock:" in run.played.reason
     assert len(run.played.steps) == 2
-
-
-def test_unlocked_without_a_unit_is_told_with_the_step(scenario: Any) -> None:
-    run = run_one(scenario("reach: unlocked"), seed=0)
-    assert run.played.status is Status.FAILED
-    assert "line 4" in run.played.reason
-    assert "needs an ecu" in run.played.reason
