@@ -54,27 +54,34 @@ class Desk:
     def require_not_locked_out(self, email: str) -> None:
         """Raise `LOCKED_OUT` after too many failures in a row, for an address with an account or without."""
         if self.store.tries(email).locked_out:
-            raise PortalError(PortalErrorCode.LOCKED_OUT, "This account is locked after too many failures.")
+            raise PortalError(
+                PortalErrorCode.LOCKED_OUT, "This account is locked after too many failures. Retrieve your password."
+            )
 
-    def require_no_wait(self, email: str, now_s: int) -> None:
-        """Raise `LOCKED_OUT` or `THROTTLED` where failures stand against an address, with an account or without."""
-        self.require_not_locked_out(email)
-        tries = self.store.tries(email)
-        if now_s < tries.blocked_until_s:
-            wait_s = tries.blocked_until_s - now_s
+    def require_wait_over(self, email: str, now_s: int) -> None:
+        """Raise `THROTTLED` where failures stand against an address, with an account or without."""
+        wait_s = self.store.tries(email).blocked_until_s - now_s
+        if wait_s > 0:
             raise PortalError(
                 PortalErrorCode.THROTTLED, f"Too many failures. Try again in {wait_s} s.", retry_after_s=wait_s
             )
 
-    def count_failure(self, email: str, now_s: int) -> None:
-        """Count a wrong password or code: the next try waits longer, and too many in a row lock the account."""
+    def require_no_wait(self, email: str, now_s: int) -> None:
+        """Raise `LOCKED_OUT` or `THROTTLED`."""
+        self.require_not_locked_out(email)
+        self.require_wait_over(email, now_s)
+
+    def count_failure(self, email: str, now_s: int, action: str = "login failure") -> None:
+        """Count a wrong password or code, or a mail asked for: the next try waits longer, and too many in a row lock out."""
         failures = self.store.count_failure(email)
         tries = self.store.tries(email)
         tries.blocked_until_s = now_s + min(self.options.throttle_s * failures, self.options.throttle_max_s)
         tries.locked_out = failures >= self.options.max_failures
         account = self.store.account(email)
         if account is not None:  # what strangers type is no person's doing
-            self.audit("locked out" if tries.locked_out else "login failure", now_s, account)
+            self.audit(action, now_s, account)
+            if failures == self.options.max_failures:
+                self.audit("locked out", now_s, account)
 
     def audit(self, action: str, now_s: int, account: Account, subject: str = "") -> None:
         """Write an audit record about a person."""

@@ -16,6 +16,7 @@ from wire.portal_api import (
     CompanyProfile,
     CompanyState,
     ConfirmEmail,
+    ConfirmReset,
     DisassociateUser,
     Done,
     GetStatus,
@@ -25,6 +26,7 @@ from wire.portal_api import (
     PortalError,
     PortalErrorCode,
     ProfileStatus,
+    RequestReset,
     ResetSecondFactor,
     SignUp,
     ValidateCompany,
@@ -88,11 +90,46 @@ class People:
             desk.count_failure(account.email, now_s)
             raise PortalError(PortalErrorCode.LOGIN_FAILED, "The old password is not right.")
         self._check_password(request.new_password)
-        salt = desk.entropy.token_bytes(SALT_LEN)
-        account.password_hash = hash_password(request.new_password, salt, desk.options.cost)
+        self._set_password(account, request.new_password)
         desk.store.end_sessions(account.email, but=hashed(request.session))
         desk.audit("password changed", now_s, account)
         return Done("Your password is changed.")
+
+    def request_reset(self, request: RequestReset, now_s: int) -> Done:
+        """Mail a link to a confirmed account. Whoever asks gets the same answer and the same waits for any address."""
+        desk = self._desk
+        desk.require_wait_over(request.email, now_s)
+        desk.count_failure(request.email, now_s, "password reset requested")
+        account = desk.store.account(request.email)
+        if account is not None and account.confirmed:
+            desk.store.drop_links("reset", account.email)
+            link = Link("reset", account.email, None, now_s + desk.options.link_lifetime_s)
+            desk.mail(account.email, "Reset your password", "Please follow the link within 3 days.", now_s, link)
+        return Done("If there is an account with this address, a mail with a link is on its way.")
+
+    def confirm_reset(self, request: ConfirmReset, now_s: int) -> Done:
+        """Start afresh: whoever reads the mail is the person, so the lock-out ends; all that was known before is worthless."""
+        desk = self._desk
+        self._check_password(request.new_password)
+        link = desk.store.use_link(hashed(request.link_code), "reset", now_s)
+        account = None if link is None else desk.store.account(link.email)
+        if account is None:
+            raise PortalError(PortalErrorCode.LINK_INVALID, "This link is not valid any more. Ask for another one.")
+        self._set_password(account, request.new_password)
+        self._take_authenticator(account)
+        desk.audit("password reset", now_s, account)
+        return Done("Your password is changed. A new authenticator will be set up at the next login.")
+
+    def _set_password(self, account: Account, password: str) -> None:
+        desk = self._desk
+        account.password_hash = hash_password(password, desk.entropy.token_bytes(SALT_LEN), desk.options.cost)
+        desk.store.drop_links("reset", account.email)
+
+    def _take_authenticator(self, account: Account) -> None:
+        """Let the next login enrol a new one: sessions end, and so does a lock-out."""
+        account.secret = account.pending_secret = None
+        self._desk.store.clear_failures(account.email)
+        self._desk.store.end_sessions(account.email)
 
     def _check_password(self, password: str) -> None:
         shortest = self._desk.options.min_password_len
@@ -263,7 +300,7 @@ class People:
         manager = desk.account_of(request.session, now_s)
         other = self._colleague(manager, request.email)
         if other.company_id is not None:
-            desk.store.drop_invitations(other.email, other.company_id)
+            desk.store.drop_links("invite", other.email, other.company_id)
         other.company_id = None
         other.disassociated = True
         desk.store.end_sessions(other.email)
@@ -275,9 +312,7 @@ class People:
         desk = self._desk
         manager = desk.account_of(request.session, now_s)
         other = self._colleague(manager, request.email)
-        other.secret = other.pending_secret = None
-        desk.store.clear_failures(other.email)
-        desk.store.end_sessions(other.email)
+        self._take_authenticator(other)
         desk.audit("second factor reset", now_s, manager, other.email)
         return Done("A new authenticator will be set up at the next login.")
 

@@ -44,6 +44,8 @@ class Portal:
             api.SignUp: people.sign_up,
             api.ConfirmEmail: people.confirm_email,
             api.ChangePassword: people.change_password,
+            api.RequestReset: people.request_reset,
+            api.ConfirmReset: people.confirm_reset,
             api.PersonalProfile: people.personal_profile,
             api.IdentityDocuments: people.identity_documents,
             api.CompanyProfile: people.company_profile,

@@ -83,7 +83,7 @@ class LiveSession:
 
 @dataclass(slots=True)
 class Link:
-    """A single-use link in a mail. `kind`: confirm or invite."""
+    """A single-use link in a mail. `kind`: confirm, invite or reset."""
 
     kind: str
     email: str

@@ -48,8 +48,8 @@ class Store(Protocol):
         None: there is no such invitation. False: they belong to another company; the invitation stays.
         """
 
-    def drop_invitations(self, email: str, company_id: int) -> None:
-        """Forget the invitations of a person to a company that were not accepted."""
+    def drop_links(self, kind: str, email: str, company_id: int | None = None) -> None:
+        """Forget a person's links of a kind (invitations: to this company) that were not followed."""
 
     def add_login(self, login_hash: str, login: PendingLogin) -> None:
         """Keep a login that waits for its code."""
@@ -175,13 +175,13 @@ class MemoryStore:
         link = self._links.get(code_hash)
         return link if link is not None and link.kind == kind and now_s < link.expires_s else None
 
-    def drop_invitations(self, email: str, company_id: int) -> None:
+    def drop_links(self, kind: str, email: str, company_id: int | None = None) -> None:
         """See `Store`."""
         with self._lock:
             dropped = [
                 key
                 for key, link in self._links.items()
-                if (link.kind, link.email, link.company_id) == ("invite", email, company_id)
+                if (link.kind, link.email, link.company_id) == (kind, email, company_id)
             ]
             for key in dropped:
                 del self._links[key]

@@ -180,6 +180,24 @@ class ChangePassword(Request[Done]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReset(Request[Done]):
+    """Retrieve a password, or come back after a lock-out: a mail with a link (valid 3 days) follows where there is an account.
+
+    The answer is the same where there is none. Asking counts like a wrong try: whoever asks again waits longer.
+    """
+
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmReset(Request[Done]):
+    """Follow the link of the reset mail: a new password, a new authenticator at the next login, no lock-out, no old session."""
+
+    link_code: str = field(repr=False)
+    new_password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalProfile(Request[Done]):
     """Fill in the personal profile. `birth_date`: ISO 8601 date."""
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import SignatureAlgorithmOID
@@ -21,6 +20,7 @@ from ecu_sim.refusal import Refusal
 from ecu_sim.unlock.certification_path import (
     CA_EXTENSIONS,
     LEAF_EXTENSIONS,
+    Presented,
     allows_below,
     demands_only,
     is_ca,
@@ -29,6 +29,7 @@ from ecu_sim.unlock.certification_path import (
     may_sign,
     may_sign_certificates,
 )
+from ecu_sim.unlock.fields import Fields
 from ecu_sim.unlock.gate import Fate, FateTable, GateEvent, GateLog, Grant
 from ecu_sim.unlock.trust import TrustStore
 from wire.clock import NS_PER_S, WallClock
@@ -36,7 +37,6 @@ from wire.diag_cert import (
     CHALLENGE_LEN,
     COMMUNICATION_CONFIGURATION,
     CertificateFormatError,
-    DiagnosticClaims,
     claims_of,
     decode_chain,
     ownership_proven,
@@ -62,7 +62,11 @@ CERTIFICATE_FATES: FateTable = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateOptions:
-    """The scheme's profile values. `enhanced_max_scope`: what a transmitted enhanced-rights certificate may add."""
+    """The scheme's profile values. `enhanced_max_scope`: what a transmitted enhanced-rights certificate may add.
+
+    `unset_clock_refuses=False`: a gateway whose clock is not set checks no dates. Its grant then ends, by its own monotonic time,
+    so long after it began as the shortest certificate of the chain is valid from begin to end.
+    """
 
     refusal_nrc: int = Nrc.authenticationRequired
     challenge_lifetime_ns: int = 30 * NS_PER_S
@@ -77,25 +81,6 @@ class CertificateOptions:
         """Return the event table with this profile's switches."""
         fate = Fate.ENDED if self.ends_on_terminal_15 else Fate.KEPT
         return {**CERTIFICATE_FATES, GateEvent.TERMINAL_15_OFF: fate}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presented:
-    """A chain as presented, decoded; the checks read it."""
-
-    leaf: x509.Certificate
-    backend_ca: x509.Certificate | None
-    claims: DiagnosticClaims
-
-    def serials(self) -> frozenset[int]:
-        """Return the serials whose revocation ends what rests on this chain."""
-        chain = (self.leaf, self.backend_ca)
-        return frozenset(certificate.serial_number for certificate in chain if certificate is not None)
-
-    def end_utc_s(self) -> int:
-        """Return the last second in which the whole chain is valid (RFC 5280 section 4.1.2.5: the end is included)."""
-        chain = (self.leaf, self.backend_ca)
-        return min(int(certificate.not_valid_after_utc.timestamp()) for certificate in chain if certificate is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,13 +121,15 @@ class CertificateGate:
         self._serials: frozenset[int] = frozenset()
         self._owner: ec.EllipticCurvePublicKey | None = None
         self._until_utc_s = 0
+        self._until_ns = 0
+        self._by_own_time = False
 
     # ---- the grant
 
     def grant(self, now_ns: int) -> Grant | None:
         """Return the live grant. The certificate's end and its revocation count at once, whatever the timer does."""
         if self._grant is not None:
-            if self.clock.utc_s(now_ns) > self._until_utc_s:
+            if self._has_ended(now_ns):
                 self._end(now_ns, GateEvent.EXPIRY)
             elif not self._serials.isdisjoint(self.trust.revoked_serials):
                 self._end(now_ns, GateEvent.REVOKED)
@@ -152,6 +139,21 @@ class CertificateGate:
         """Return whether a live grant releases all of `scope`."""
         grant = self.grant(now_ns)
         return grant is not None and grant.scope & scope == scope
+
+    def _has_ended(self, now_ns: int) -> bool:
+        """Ask the calendar where it is set, and one's own time where it is not, or was not when the grant began."""
+        if self.clock.is_set:
+            if self.clock.utc_s(now_ns) > self._until_utc_s:
+                return True
+            if not self._by_own_time:
+                return False
+        return now_ns >= self._until_ns
+
+    def _end_ns(self, presented: Presented, now_ns: int) -> int:
+        """Return when what rests on this chain ends by one's own time: a clock that may be lost later still says when."""
+        if self.clock.is_set:
+            return self.clock.first_ns(presented.end_utc_s() + 1)
+        return now_ns + presented.valid_s() * NS_PER_S
 
     def _end(self, now_ns: int, event: GateEvent) -> None:
         self._grant = None
@@ -233,6 +235,8 @@ class CertificateGate:
         self._serials = challenged.presented.serials()
         self._owner = public_key
         self._until_utc_s = challenged.presented.end_utc_s()
+        self._until_ns = self._end_ns(challenged.presented, now_ns)
+        self._by_own_time = not self.clock.is_set
         self._grant = Grant(
             scheme=self.name, role=claims.role, scope=claims.scope, ident=f"{leaf.serial_number:x}", since_ns=now_ns
         )
@@ -256,6 +260,8 @@ class CertificateGate:
         added = presented.claims.scope & self.options.enhanced_max_scope
         self._serials |= presented.serials()
         self._until_utc_s = min(self._until_utc_s, presented.end_utc_s())
+        self._until_ns = min(self._until_ns, self._end_ns(presented, now_ns))
+        self._by_own_time |= not self.clock.is_set
         self._grant = Grant(
             scheme=self.name, role=grant.role, scope=grant.scope | added, ident=grant.ident, since_ns=grant.since_ns
         )
@@ -373,37 +379,13 @@ class CertificateGate:
         self.grant(now_ns)
 
     def next_deadline(self) -> int | None:
-        """Return when the certificate ends by this ECU's clock."""
-        return None if self._grant is None else self.clock.first_ns(self._until_utc_s + 1)
-
-
-class Fields:
-    """Reads the fields of a 0x29 request; too short or too long is a wrong length (0x13)."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def take(self, size: int) -> bytes:
-        """Return the next `size` bytes."""
-        part = self._data[self._at : self._at + size]
-        if len(part) != size:
-            raise Refusal(Nrc.incorrectMessageLengthOrInvalidFormat, "a field is cut off")
-        self._at += size
-        return part
-
-    def byte(self) -> int:
-        """Return the next byte."""
-        return self.take(1)[0]
-
-    def sized(self) -> bytes:
-        """Return the next field, which has its length (2 bytes, big endian) before it."""
-        return self.take(int.from_bytes(self.take(2), "big"))
-
-    def end(self) -> None:
-        """Refuse what is left over."""
-        if self._at != len(self._data):
-            raise Refusal(Nrc.incorrectMessageLengthOrInvalidFormat, "bytes are left over")
+        """Return when the grant ends, by the calendar or by one's own time."""
+        if self._grant is None:
+            return None
+        if not self.clock.is_set:
+            return self._until_ns
+        calendar_ns = self.clock.first_ns(self._until_utc_s + 1)
+        return min(calendar_ns, self._until_ns) if self._by_own_time else calendar_ns
 
 
 def _exactly(data: bytes, want: bytes) -> None:

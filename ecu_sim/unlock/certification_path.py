@@ -7,19 +7,47 @@ Dates, revocation and our own claims are the gate's.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from wire.diag_cert import CLAIMS_OID
+from wire.diag_cert import CLAIMS_OID, DiagnosticClaims
 
 CA_EXTENSIONS = frozenset((x509.BasicConstraints.oid, x509.KeyUsage.oid))
 LEAF_EXTENSIONS = CA_EXTENSIONS | {x509.ExtendedKeyUsage.oid, CLAIMS_OID}
 """What is worked through. Any other extension that is critical refuses the certificate (RFC 5280 section 4.2)."""
 
 T = TypeVar("T", bound=x509.ExtensionType)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """A chain as presented, decoded; the gate's checks read it."""
+
+    leaf: x509.Certificate
+    backend_ca: x509.Certificate | None
+    claims: DiagnosticClaims
+
+    def serials(self) -> frozenset[int]:
+        """Return the serials whose revocation ends what rests on this chain."""
+        return frozenset(certificate.serial_number for certificate in self._chain())
+
+    def end_utc_s(self) -> int:
+        """Return the last second in which the whole chain is valid (RFC 5280 section 4.1.2.5: the end is included)."""
+        return min(int(certificate.not_valid_after_utc.timestamp()) for certificate in self._chain())
+
+    def valid_s(self) -> int:
+        """Return for how many seconds the shortest certificate of the chain is valid, from its begin to its end."""
+        return min(
+            int((certificate.not_valid_after_utc - certificate.not_valid_before_utc).total_seconds())
+            for certificate in self._chain()
+        )
+
+    def _chain(self) -> list[x509.Certificate]:
+        return [certificate for certificate in (self.leaf, self.backend_ca) if certificate is not None]
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

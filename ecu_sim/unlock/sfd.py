@@ -212,14 +212,14 @@ class SfdGate:
     def _nonce_fresh(self, token: Token, now_ns: int) -> bool:  # noqa: ARG002
         return now_ns < self._state.nonce_until_ns
 
-    def _generation(self, token: Token, now_ns: int) -> bool:  # noqa: ARG002
-        return token.claims.generation == Generation.SFD
-
     def _issuer_known(self, token: Token, now_ns: int) -> bool:  # noqa: ARG002
         return token.claims.key_id in self.trust.token_keys
 
     def _signature(self, token: Token, now_ns: int) -> bool:  # noqa: ARG002
         return token.signed_by(self.trust.token_keys[token.claims.key_id])
+
+    def _generation(self, token: Token, now_ns: int) -> bool:  # noqa: ARG002
+        return token.claims.generation == Generation.SFD
 
     def _vin(self, token: Token, now_ns: int) -> bool:  # noqa: ARG002
         return token.claims.vin == self.vin
@@ -287,9 +287,9 @@ class SfdGate:
 
 
 TOKEN_CHECKS: tuple[tuple[str, Nrc, Callable[[SfdGate, Token, int], bool]], ...] = (
-    ("generation", Nrc.certificateVerificationFailedInvalidType, SfdGate._generation),
     ("issuer unknown", Nrc.certificateVerificationFailedInvalidChainOfTrust, SfdGate._issuer_known),
     ("signature", Nrc.certificateVerificationFailedInvalidSignature, SfdGate._signature),
+    ("generation", Nrc.certificateVerificationFailedInvalidType, SfdGate._generation),
     ("other VIN", Nrc.certificateVerificationFailedInvalidContent, SfdGate._vin),
     ("other control unit", Nrc.certificateVerificationFailedInvalidContent, SfdGate._ecu),
     ("revoked", Nrc.certificateVerificationFailedInvalidCertificate, SfdGate._not_revoked),
@@ -303,5 +303,5 @@ TOKEN_CHECKS: tuple[tuple[str, Nrc, Callable[[SfdGate, Token, int], bool]], ...]
     ("role", Nrc.certificateVerificationFailedInvalidScope, SfdGate._role),
     ("scope", Nrc.certificateVerificationFailedInvalidScope, SfdGate._scope),
 )
-"""The verification, in order: (reason for the log, NRC for the tester, check). Nothing about the content is said before the
-signature holds."""
+"""The verification, in order: (reason for the log, NRC for the tester, check). The issuer comes first, because it says which key
+verifies the signature; of everything else that the token says, nothing is told before the signature holds."""

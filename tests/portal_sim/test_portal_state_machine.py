@@ -145,6 +145,15 @@ class Life(RuleBasedStateMachine):
                 self.people[other].phone = None
                 self.model[other].enrolled, self.model[other].session_until_s = False, 0
 
+    @rule(name=PEOPLE)
+    def reset_by_mail(self, name: str) -> None:
+        model, person = self.model[name], self.people[name]
+        if model.exists:
+            self.counter.call(api.RequestReset(email=person.email))
+            self.counter.call(api.ConfirmReset(link_code=person.link(), new_password=person.password))
+            person.phone = None
+            model.enrolled, model.session_until_s = False, 0
+
     @rule(boss=PEOPLE)
     def revoke(self, boss: str) -> None:
         if boss in self.companies and self.model[boss].company == boss:

@@ -153,17 +153,22 @@ def test_of_many_who_follow_one_link_one_wins(store: Store, busy: None) -> None:
     assert winners(lambda: store.use_link("h", "confirm", 0)) == 1
 
 
-def test_dropped_are_the_invitations_of_one_person_to_one_company(store: Store) -> None:
+@pytest.mark.parametrize(("dropped", "gone"), [(("invite", EMAIL, 1), "invitation"), (("reset", EMAIL), "reset")])
+def test_dropped_are_one_persons_links_of_one_kind_to_one_company(
+    store: Store, dropped: tuple[object, ...], gone: str
+) -> None:
     links = {
-        "gone": Link("invite", EMAIL, 1, 100),
-        "other person": Link("invite", OTHER, 1, 100),
-        "other company": Link("invite", EMAIL, 2, 100),
-        "other kind": Link("confirm", EMAIL, 1, 100),
+        "invitation": Link("invite", EMAIL, 1, 100),
+        "invitation of another": Link("invite", OTHER, 1, 100),
+        "invitation to another": Link("invite", EMAIL, 2, 100),
+        "reset": Link("reset", EMAIL, None, 100),
+        "reset of another": Link("reset", OTHER, None, 100),
+        "confirmation": Link("confirm", EMAIL, None, 100),
     }
     for key, link in links.items():
         store.add_link(key, link)
-    store.drop_invitations(EMAIL, 1)
-    assert [key for key, link in links.items() if store.use_link(key, link.kind, 0) is None] == ["gone"]
+    store.drop_links(*dropped)
+    assert [key for key, link in links.items() if store.use_link(key, link.kind, 0) is None] == [gone]
 
 
 # ---- codes and failures

@@ -327,3 +327,28 @@ def test_several_token_keys_may_be_trusted_at_once() -> None:
 def test_each_row_has_a_reason_of_its_own() -> None:
     reasons = [reason for reason, _, _ in TOKEN_CHECKS]
     assert len(set(reasons)) == len(reasons)
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "generation": {"generation": Generation.SFD2},
+    "VIN": {"vin": OTHER_VIN},
+    "unit": {"ecu_address": 0x19},
+    "used id": {"token_id": b"u" * 16},
+    "nonce": {"nonce": bytes(16)},
+    "window": {"not_after_utc_s": EPOCH_S - 60},
+    "duration": {"duration_min": 0},
+    "role": {"role": 0},
+    "scope": {"scope": 0},
+}
+
+
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
+def test_of_what_a_token_says_only_its_issuer_counts_before_the_signature_holds(changes: dict[str, Any]) -> None:
+    """The issuer says whose key to ask; whoever signs for another, or is a stranger, learns nothing about the rest."""
+    unit = SfdUnit()
+    unit.unlock(token_id=b"u" * 16)
+    structure = unit.request()
+    stranger = key_id(keys(2).token_key.public_key())
+    assert unit.write(token(structure, keys(2), **changes)) == 0x51
+    assert unit.write(token(structure, keys(2), key_id=stranger, **changes)) == 0x52
+    assert unit.write(token(structure, **changes)) not in (0, 0x51, 0x52)
