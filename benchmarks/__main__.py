@@ -8,7 +8,8 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import ours, peer
-from benchmarks.measure import Rate, seconds
+from benchmarks.measure import Act, in_turns, seconds
 
 ROOT = Path(__file__).resolve().parent.parent
 UNITS = 1000
+SHORT_LEN = 4
+"""Bytes of an answer that fits one frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,58 +57,49 @@ def _start(*arguments: str) -> float:
     return seconds(run(*arguments), rounds=9) - seconds(run("-c", "pass"), rounds=9)
 
 
-def _exchange_rows() -> list[Row]:
-    by_hand, threads = peer.pumped_by_hand(7), peer.with_its_threads(7)
-    ours_one = ours.on_one_bus(4)
-    one_unit = ours_one.per_s
-    many_units = ours.on_one_bus(4, units=UNITS).per_s
-    rows = [
-        _rate("(a) single frame, one bus", ours_one, 50_000, by_hand, "can-isotp, by hand"),
-        _rate("(a) single frame, one bus", ours_one, 50_000, threads, "can-isotp, its threads"),
-        _rate("(a) single frame, through the gateway", ours.through_gateway(), 18_000),
-        _rate("(a) through udsoncan", ours.through_udsoncan(), 11_000, peer.through_udsoncan(7), "udsoncan, can-isotp"),
-        _rate("(b) 200-byte answers", ours.on_one_bus(200), 6_000, peer.pumped_by_hand(200), "can-isotp, by hand"),
-        _rate("(c) 4095-byte answers", ours.on_one_bus(4095), 300, peer.pumped_by_hand(4095), "can-isotp, by hand"),
-    ]
-    cost = Row(
-        what=f"(e) cost a request, {UNITS} units against 1",
-        measured=one_unit / many_units,
-        target=1.3,
-        unit="times",
-        less=True,
-    )
-    return [*rows, cost]
+def _exchange_rows() -> Iterator[Row]:
+    hand = "can-isotp, by hand"
+    one_bus = "(a) single frame, one bus"
+    short, many = ours.on_one_bus(SHORT_LEN), ours.on_one_bus(SHORT_LEN, units=UNITS)
+    yield _against(one_bus, short, 50_000, peer.pumped_by_hand(SHORT_LEN), hand)
+    yield _against(one_bus, short, 50_000, peer.with_its_threads(SHORT_LEN), "can-isotp, its threads")
+    yield _alone("(a) single frame, through the gateway", ours.through_gateway(), 18_000)
+    theirs = peer.through_udsoncan(SHORT_LEN)
+    yield _against("(a) through udsoncan", ours.through_udsoncan(), 11_000, theirs, "udsoncan, can-isotp")
+    yield _against("(b) 200-byte answers", ours.on_one_bus(200), 6_000, peer.pumped_by_hand(200), hand)
+    yield _against("(c) 4095-byte answers", ours.on_one_bus(4095), 300, peer.pumped_by_hand(4095), hand)
+    one_s, many_s = in_turns(short, many)
+    what = f"(e) cost a request, {UNITS} units against 1"
+    yield Row(what=what, measured=one_s / many_s, target=1.3, unit="times", less=True)
 
 
-def _chain_rows() -> list[Row]:
-    return [
-        _rate("(d) login to unlock, SFD", ours.chains("vag-golf", "cluster"), 300),
-        _rate("(d) login to unlock, certificate", ours.chains("mb-eclass", "gateway"), 100),
-        Row(what="90 minutes, bus silent", measured=ours.expiry(traffic=False) * 1e3, target=20, unit="ms", less=True),
-        Row(
-            what="90 minutes, tester present and traffic",
-            measured=ours.expiry(traffic=True) * 1e3,
-            target=1000,
-            unit="ms",
-            less=True,
-        ),
-    ]
+def _chain_rows() -> Iterator[Row]:
+    yield _alone("(d) login to unlock, SFD", ours.chains("vag-golf", "cluster"), 300)
+    yield _alone("(d) login to unlock, certificate", ours.chains("mb-eclass", "gateway"), 100)
+    for what, traffic, target in (("bus silent", False, 20), ("tester present and traffic", True, 1000)):
+        measured = ours.expiry(traffic=traffic) * 1e3
+        yield Row(what=f"90 minutes, {what}", measured=measured, target=target, unit="ms", less=True)
 
 
-def _start_rows() -> list[Row]:
+def _start_rows() -> Iterator[Row]:
     peers = _start("-c", "import udsoncan, can, isotp") * 1e3
-    imports = _start("-c", "import bench") * 1e3
-    command = _start("-m", "bench.cli", "--help") * 1e3
-    name = "import of udsoncan, can, isotp"
-    return [
-        Row(what="import bench", measured=imports, target=100, unit="ms", peer=peers, peer_name=name, less=True),
-        Row(what="sgw-bench --help", measured=command, target=250, unit="ms", peer=peers, peer_name=name, less=True),
-    ]
+    name = "import udsoncan, can, isotp"
+    for what, words, target in (
+        ("import bench", ("-c", "import bench"), 100),
+        ("sgw-bench --help", ("-m", "bench.cli", "--help"), 250),
+    ):
+        measured = _start(*words) * 1e3
+        yield Row(what=what, measured=measured, target=target, unit="ms", peer=peers, peer_name=name, less=True)
 
 
-def _rate(what: str, measured: Rate, target: float, other: Rate | None = None, name: str = "") -> Row:
-    other_s = None if other is None else other.per_s
-    return Row(what=what, measured=measured.per_s, target=target, unit="/s", peer=other_s, peer_name=name)
+def _alone(what: str, act: Act, target: float) -> Row:
+    return Row(what=what, measured=in_turns(act)[0], target=target, unit="/s")
+
+
+def _against(what: str, act: Act, target: float, other: AbstractContextManager[Act], name: str) -> Row:
+    with other as theirs:
+        measured, peer_s = in_turns(act, theirs)
+    return Row(what=what, measured=measured, target=target, unit="/s", peer=peer_s, peer_name=name)
 
 
 def _figure(value: float, unit: str) -> str:
@@ -115,7 +109,7 @@ def _figure(value: float, unit: str) -> str:
 
 def main() -> None:
     """Measure and print."""
-    console = Console(width=None if sys.stdout.isatty() else 130)
+    console = Console(width=None if sys.stdout.isatty() else 150)
     table = Table(title=f"Python {platform.python_version()}, {platform.machine()}, trace digest and witness on")
     for heading in ("", "ours", "to reach", "", "peer", "ours / peer"):
         table.add_column(heading, justify="left" if heading == "" else "right")

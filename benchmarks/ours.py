@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bench.bench import Bench
 from bench.monitor.witness import WatchedCar, WatchedUnit, Witness
-from benchmarks.measure import Rate, rate, seconds
+from benchmarks.measure import Act, seconds
 from ecu_sim.node import EcuNode
 from ecu_sim.profile import Did, EcuProfile
 from ecu_sim.profile_file import load_profile
@@ -75,27 +75,27 @@ def _numbered(base: EcuProfile, long: Did, number: int) -> EcuProfile:
     )
 
 
-def on_one_bus(answer_len: int, *, units: int = 1) -> Rate:
+def on_one_bus(answer_len: int, *, units: int = 1) -> Act:
     """Link to unit and back."""
     setup = OneBus(answer_len=answer_len, units=units)
     request, read = setup.link.request, setup.read
-    return rate(lambda: request("unit", read))
+    return lambda: request("unit", read)
 
 
-def through_udsoncan() -> Rate:
+def through_udsoncan() -> Act:
     """The same with udsoncan's client on top."""
     client = make_client(OneBus().link, "unit")
-    return rate(lambda: client.read_data_by_identifier(SHORT_DID))
+    return lambda: client.read_data_by_identifier(SHORT_DID)
 
 
-def through_gateway() -> Rate:
+def through_gateway() -> Act:
     """Single frames through the gateway: two buses, judged and re-originated."""
     bench = Bench(vehicle="vag-golf")
     request = bench.tester().core.link.request
-    return rate(lambda: request("cluster", READ_SHORT))
+    return lambda: request("cluster", READ_SHORT)
 
 
-def chains(vehicle: str, holder: str) -> Rate:
+def chains(vehicle: str, holder: str) -> Act:
     """Login to unlock, again and again, on one bench."""
     bench = Bench(vehicle=vehicle)
     tester = bench.tester("validated")
@@ -106,7 +106,7 @@ def chains(vehicle: str, holder: str) -> Rate:
         tester.login()
         tester.unlock(holder)
 
-    return rate(chain)
+    return chain
 
 
 def expiry(*, traffic: bool) -> float:

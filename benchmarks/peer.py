@@ -12,7 +12,7 @@ import udsoncan
 from udsoncan.client import Client
 from udsoncan.connections import PythonIsoTpConnection
 
-from benchmarks.measure import Rate, rate
+from benchmarks.measure import Act
 
 TX, RX = 0x714, 0x77E
 READ_VIN = bytes((0x22, 0xF1, 0x90))
@@ -30,7 +30,8 @@ def _buses(channel: str) -> Iterator[tuple[can.BusABC, can.BusABC]]:
         ecu.shutdown()
 
 
-def pumped_by_hand(answer_len: int) -> Rate:
+@contextmanager
+def pumped_by_hand(answer_len: int) -> Iterator[Act]:
     """Two can-isotp layers pumped in turn in one thread: the fastest way to use them."""
     answer = bytes((0x62, 0xF1, 0x90)) + bytes(answer_len - 3)
     with _buses(f"hand-{answer_len}") as (tester_bus, ecu_bus):
@@ -48,7 +49,7 @@ def pumped_by_hand(answer_len: int) -> Rate:
             if len(tester.recv()) != answer_len:
                 raise RuntimeError("the peer lost bytes")
 
-        return rate(exchange)
+        yield exchange
 
 
 @contextmanager
@@ -75,7 +76,8 @@ def _threaded_server(channel: str, answer: bytes) -> Iterator[isotp.CanStack]:
             ecu.stop()
 
 
-def with_its_threads(answer_len: int) -> Rate:
+@contextmanager
+def with_its_threads(answer_len: int) -> Iterator[Act]:
     """Two can-isotp stacks with the threads they bring along."""
     answer = bytes((0x62, 0xF1, 0x90)) + bytes(answer_len - 3)
     with _threaded_server(f"threads-{answer_len}", answer) as tester:
@@ -88,18 +90,19 @@ def with_its_threads(answer_len: int) -> Rate:
                 raise RuntimeError("the peer lost bytes")
 
         try:
-            return rate(exchange)
+            yield exchange
         finally:
             tester.stop()
 
 
-def through_udsoncan(answer_len: int) -> Rate:
+@contextmanager
+def through_udsoncan(answer_len: int) -> Iterator[Act]:
     """Udsoncan's client over the threaded stack: what a user of these libraries runs."""
     answer = bytes((0x62, 0xF1, 0x90)) + bytes(answer_len - 3)
     with _threaded_server(f"udsoncan-{answer_len}", answer) as tester:
         config = {**udsoncan.configs.default_client_config, "data_identifiers": {0xF190: _Raw(answer_len - 3)}}
         with Client(PythonIsoTpConnection(tester), config=config) as client:
-            return rate(lambda: client.read_data_by_identifier(0xF190))
+            yield lambda: client.read_data_by_identifier(0xF190)
 
 
 class _Raw(udsoncan.DidCodec):
