@@ -14,7 +14,7 @@ class EcuNode:
     `options` None: classic CAN, padded as the profile says.
     """
 
-    __slots__ = ("_functional", "_physical", "name", "outputs", "server", "stack")
+    __slots__ = ("_functional", "_physical", "frame_sent", "name", "outputs", "server", "stack")
 
     def __init__(self, server: UdsServer, options: IsoTpOptions | None = None) -> None:
         profile = server.profile
@@ -23,6 +23,7 @@ class EcuNode:
         self.server = server
         self.stack = stack = IsoTpStack()
         self.outputs = stack.outputs
+        self.frame_sent = stack.frame_sent
         self._physical = stack.add(0, tx_id=profile.response_id, rx_id=profile.request_id, options=options)
         self._functional = [
             stack.add(0, tx_id=None, rx_id=can_id, options=options, functional=True)
@@ -60,11 +61,6 @@ class EcuNode:
                 self.server.note(now_ns, "dropped", f"answer {answer[:3].hex(' ')}: too many wait for the bus")
             else:
                 stack.send(physical, answer, now_ns)
-
-    def frame_sent(self, port: int, now_ns: int) -> None:
-        """Learn that a frame went out."""
-        self.stack.frame_sent(port, now_ns)
-        self.stack.events.clear()
 
     def handle_timer(self, now_ns: int) -> None:
         """Do what is due in the stack and the server."""

@@ -169,7 +169,7 @@ class DiagnosticLink:
         self._functional_timer = world.timer(f"{name}/functional", self._on_functional_timer)
         self._keep_alive = world.timer(f"{name}/keep-alive", self._on_keep_alive)
         self._keep_alive_peers: tuple[_Peer, ...] | None = None
-        self._endpoint = Endpoint(world, stack, self._ports(carriers), on_activity=self._collect)
+        self._endpoint = Endpoint(world, stack, self._ports(carriers), events=stack.events, on_events=self._collect)
         for carrier in carriers:
             if hasattr(carrier, "on_fault"):
                 carrier.on_fault = self._on_fault

@@ -7,7 +7,7 @@ frames (each naming its port), events, the next wake-up. One frame is in flight 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Protocol
 
 from wire.frame import Frame
@@ -53,23 +53,25 @@ class Endpoint:
     """Puts a core on carriers: hands it frames, confirmations and wake-ups, and its frames to the bus.
 
     After calling a core's own methods from outside (to send a request, say), call `flush()`: it hands over what the core
-    wants to send and re-arms its wake-up. `on_activity` runs after each input, when the core's events may be collected and
-    answered; what it makes the core send is handed over after it. Callbacks are closures: they run for every frame.
+    wants to send and re-arms its wake-up. `on_events` runs after each input that left something in `events` (the core's own
+    queue); what it makes the core send is handed over after it. Callbacks are closures: they run for every frame.
     """
 
-    __slots__ = ("_core", "_on_activity", "_timer", "flush", "name", "world")
+    __slots__ = ("_core", "_events", "_on_events", "_timer", "flush", "name", "world")
 
     def __init__(
         self,
         world: World,
         core: Core,
         ports: Sequence[tuple[Carrier, Iterable[int] | None]],
-        on_activity: Callable[[], None] | None = None,
+        events: Sized = (),
+        on_events: Callable[[], None] = lambda: None,
     ) -> None:
         self.world = world
         self.name = core.name
         self._core = core
-        self._on_activity = on_activity
+        self._events = events
+        self._on_events = on_events
         self._timer = world.timer(core.name, self._on_timer)
         self.flush = self._flush_callback([carrier for carrier, _ in ports])
         for number, (carrier, can_ids) in enumerate(ports):
@@ -92,29 +94,31 @@ class Endpoint:
         return flush
 
     def _receive_callback(self, port: int) -> Callable[[Frame], None]:
-        world, receive, on_activity, flush = self.world, self._core.receive, self._on_activity, self.flush
+        world, receive, flush = self.world, self._core.receive, self.flush
+        events, on_events = self._events, self._on_events
 
         def on_frame(frame: Frame) -> None:
             receive(port, frame, world.now_ns)
-            if on_activity is not None:
-                on_activity()
+            if events:
+                on_events()
             flush()
 
         return on_frame
 
     def _sent_callback(self, port: int) -> Callable[[Frame], None]:
-        world, frame_sent, on_activity, flush = self.world, self._core.frame_sent, self._on_activity, self.flush
+        world, frame_sent, flush = self.world, self._core.frame_sent, self.flush
+        events, on_events = self._events, self._on_events
 
         def on_sent(_: Frame) -> None:
             frame_sent(port, world.now_ns)
-            if on_activity is not None:
-                on_activity()
+            if events:
+                on_events()
             flush()
 
         return on_sent
 
     def _on_timer(self, now_ns: int) -> None:
         self._core.handle_timer(now_ns)
-        if self._on_activity is not None:
-            self._on_activity()
+        if self._events:
+            self._on_events()
         self.flush()

@@ -45,7 +45,9 @@ class FakeEcu:
         if functional_id is not None:
             self._stack.add(0, tx_id=None, rx_id=functional_id, functional=True)
         ids = self._stack.listen_ids(0)
-        self._endpoint = Endpoint(world, self._stack, [(carrier, ids)], on_activity=self._collect)
+        self._endpoint = Endpoint(
+            world, self._stack, [(carrier, ids)], events=self._stack.events, on_events=self._collect
+        )
 
     def say(self, payload: bytes, delay_ms: float = 0) -> None:
         """Send `payload`, asked or not."""

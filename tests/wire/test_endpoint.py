@@ -58,12 +58,16 @@ class FakeCarrier:
 
 
 class Desk:
-    def __init__(self, ports: int = 1, on_activity: Callable[[], None] | None = None) -> None:
+    def __init__(self, ports: int = 1, on_events: Callable[[], None] = lambda: None) -> None:
         self.world = World()
         self.core = Probe()
         self.carriers = [FakeCarrier() for _ in range(ports)]
         self.endpoint = Endpoint(
-            self.world, self.core, [(carrier, [number]) for number, carrier in enumerate(self.carriers)], on_activity
+            self.world,
+            self.core,
+            [(carrier, [number]) for number, carrier in enumerate(self.carriers)],
+            (1,),
+            on_events,
         )
 
 
@@ -98,7 +102,7 @@ def test_a_confirmation_reaches_the_core_with_port_and_time() -> None:
 
 @pytest.mark.parametrize("way", ["frame", "sent", "timer"])
 def test_what_an_input_makes_the_core_send_goes_out_at_once(way: str) -> None:
-    desk = Desk(on_activity=lambda: desk.core.outputs.append((0, OTHER)))
+    desk = Desk(on_events=lambda: desk.core.outputs.append((0, OTHER)))
     if way == "frame":
         desk.carriers[0].hear(FRAME)
     elif way == "sent":
@@ -113,7 +117,7 @@ def test_what_an_input_makes_the_core_send_goes_out_at_once(way: str) -> None:
 
 def test_activity_is_reported_after_the_core_took_the_input() -> None:
     order = []
-    desk = Desk(on_activity=lambda: order.append("activity"))
+    desk = Desk(on_events=lambda: order.append("activity"))
     desk.core.on_receive = lambda: order.append("core")
     desk.carriers[0].hear(FRAME)
     assert order == ["core", "activity"]
@@ -154,7 +158,7 @@ def test_a_deadline_that_is_past_wakes_the_core_in_this_instant() -> None:
 def test_one_carrier_may_confirm_inside_send() -> None:
     """A driver without an echo may confirm at once; the next frame then follows without recursion trouble."""
     left = [Frame(0x1, bytes((number,))) for number in range(3)]
-    desk = Desk(on_activity=lambda: desk.core.outputs.append((0, left.pop())) if left else None)
+    desk = Desk(on_events=lambda: desk.core.outputs.append((0, left.pop())) if left else None)
     carrier = desk.carriers[0]
     carrier.send = lambda frame: (carrier.sent.append(frame), carrier.on_sent(frame))
     desk.core.outputs.append((0, FRAME))
