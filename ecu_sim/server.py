@@ -216,9 +216,8 @@ class UdsServer:
         """Do what is due."""
         if not self._powered:
             return
-        if self._down_until_ns is not None and now_ns >= self._down_until_ns:
-            self._down_until_ns = None
-            self.note(now_ns, "state", "up after reset")
+        if self._down_until_ns is not None:
+            self._come_up(now_ns)
         if self._working is not None:
             if now_ns >= self._finish_ns:
                 self._serve(self._working, now_ns)
@@ -232,6 +231,19 @@ class UdsServer:
             self._s3_deadline_ns = None
         if self.gate is not None:
             self.gate.handle_timer(now_ns)
+
+    def _come_up(self, now_ns: int) -> None:
+        """End a restart that is over. The lock counts from its end, however late the timer is."""
+        up_ns = self._down_until_ns
+        if up_ns is not None and now_ns >= up_ns and self._powered:
+            self._down_until_ns = None
+            self.note(now_ns, "state", "up after reset")
+            self._tell_gate_awake(up_ns)
+
+    def _tell_gate_awake(self, now_ns: int) -> None:
+        """Awake is who runs: supplied, not asleep, not in a reset. Whichever of them comes last lets awake time go on."""
+        if self.gate is not None and self.reachable:
+            self.gate.wake(now_ns)
 
     # ---- what services and the bench do to the state
 
@@ -269,6 +281,7 @@ class UdsServer:
 
     def power(self, event: PowerEvent, now_ns: int) -> None:
         """Learn what happens to the supply."""
+        self._come_up(now_ns)
         match event:
             case PowerEvent.BATTERY_LOST:
                 self.reset(now_ns, event.value)
@@ -285,8 +298,7 @@ class UdsServer:
                 self._asleep = True
             case PowerEvent.WAKE:
                 self._asleep = False
-                if self.gate is not None:
-                    self.gate.wake(now_ns)
+                self._tell_gate_awake(now_ns)
             case PowerEvent.TERMINAL_15_ON:
                 pass
 

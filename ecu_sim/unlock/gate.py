@@ -100,10 +100,10 @@ class AccessGate(Protocol):
         """Serve Authentication 0x29; None when the scheme has none."""
 
     def handle_event(self, event: GateEvent, now_ns: int) -> None:
-        """Learn what happened to the ECU."""
+        """Learn what happened to the ECU. After sleep and a reset (loss of supply included) it does not run until `wake`."""
 
     def wake(self, now_ns: int) -> None:
-        """Learn that the ECU woke: awake time goes on."""
+        """Learn that the ECU runs (again): awake time goes on. Said of an ECU that runs already, it changes nothing."""
 
     def handle_timer(self, now_ns: int) -> None:
         """End what has run out."""

@@ -255,20 +255,20 @@ class SfdGate:
     # ---- what happens to the unit
 
     def handle_event(self, event: GateEvent, now_ns: int) -> None:
-        """End the grant where the table says so. Sleep stops the count of awake time; a reset forgets the nonce."""
+        """End the grant where the table says so. Sleep and a reset stop the count of awake time; a reset forgets the nonce."""
         self.grant(now_ns)
         state = self._state
         if event is GateEvent.ECU_RESET:
             state.nonce = None
         if state.grant is not None and self.fates[event] is Fate.ENDED:
             self._end(now_ns, event)
-        if event is GateEvent.SLEEP and self._awake:
+        if event in (GateEvent.SLEEP, GateEvent.ECU_RESET) and self._awake:
             state.left_ns = self._left_ns(now_ns)
             state.counting_since_ns = None
             self._awake = False
 
     def wake(self, now_ns: int) -> None:
-        """Go on counting awake time."""
+        """Go on counting awake time: the unit runs again."""
         if not self._awake:
             self._awake = True
             if self._state.grant is not None:
@@ -279,7 +279,7 @@ class SfdGate:
         self.grant(now_ns)
 
     def next_deadline(self) -> int | None:
-        """Return when the awake time runs out; None while asleep or locked."""
+        """Return when the awake time runs out; None while locked, asleep, restarting or without supply."""
         state = self._state
         if state.grant is None or state.counting_since_ns is None:
             return None
