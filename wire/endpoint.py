@@ -64,6 +64,7 @@ class Endpoint:
         world: World,
         core: Core,
         ports: Sequence[tuple[Carrier, Iterable[int] | None]],
+        *,
         events: Sized = (),
         on_events: Callable[[], None] = lambda: None,
     ) -> None:

@@ -129,6 +129,7 @@ def _lie(bench: Bench) -> None:
     gate = bench.car.unit("cluster").gate
     assert gate is not None
     gate.allows = lambda scope, now_ns: True  # type: ignore[method-assign]
+    bench.tester().security_access("cluster", 3)
     bench.tester().write_coding("cluster", CODING)
 
 

@@ -106,7 +106,9 @@ class TesterSide:
         self.answers: dict[str, list[tuple[int, bytes]]] = {name: [] for name in self._channels}
         self.began: dict[str, list[tuple[int, bytes]]] = {name: [] for name in self._channels}
         self.failures: list[Exception] = []
-        self._endpoint = Endpoint(world, self._stack, [(self.port, self._stack.listen_ids(0))], self._collect)
+        stack = self._stack
+        ports = [(self.port, stack.listen_ids(0))]
+        self._endpoint = Endpoint(world, stack, ports, events=stack.events, on_events=self._collect)
 
     def _collect(self) -> None:
         while (event := self._stack.next_event()) is not None:

@@ -66,8 +66,8 @@ class Desk:
             self.world,
             self.core,
             [(carrier, [number]) for number, carrier in enumerate(self.carriers)],
-            (1,),
-            on_events,
+            events=(1,),
+            on_events=on_events,
         )
 
 
