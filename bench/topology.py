@@ -188,6 +188,7 @@ class Car:
         """Return the car as the witness knows it."""
         spec = self.spec
         placed = [PlacedEcu(name=GATEWAY, profile=spec.gateway_ecu, bus=OBD), *spec.ecus]
+        lock = spec.gateway_ecu.gate
         return WatchedCar(
             make=spec.make,
             vin=spec.vin,
@@ -201,6 +202,7 @@ class Car:
                     own_lock=isinstance(ecu.profile.gate, SfdOptions),
                     reset_ends_grant=not isinstance(ecu.profile.gate, SfdOptions) or ecu.profile.gate.ends_on_reset,
                     terminal_15_ends_grant=ecu.profile.gate is not None and ecu.profile.gate.ends_on_terminal_15,
+                    reset_ns=ecu.profile.timing.reset_ns,
                 )
                 for ecu in placed
             ),
@@ -208,6 +210,7 @@ class Car:
             obd_bus=OBD,
             functional_ids=spec.functional_ids,
             odometer_km=spec.odometer_km,
+            unset_clock_refuses=not isinstance(lock, CertificateOptions) or lock.unset_clock_refuses,
         )
 
     # ---- what happens to the car
@@ -257,7 +260,7 @@ class Car:
                     unit.regain_supply(now_ns)
                 else:
                     unit.lose_supply(now_ns)
-            self.witness.reset(now_ns)
+            self.witness.supply(now_ns, on=state.supplied)
             if state.supplied and state.sleeping and change.sleeping is None:
                 change = replace(change, sleeping=False)  # who gets his supply back starts, and wakes the others
         if change.terminal_15 is not None and change.terminal_15 != state.terminal_15:

@@ -19,8 +19,8 @@ MINUTE_NS = 60_000_000_000
 SFD_WINDOW_NS = 90 * MINUTE_NS
 MAX_VIOLATIONS = 100
 """Enough to see a pattern; a lying gateway would fill memory otherwise."""
-CERTIFICATE_WINDOW_S = 3600
-"""How long a certificate opens from its issue: the bench's own choice."""
+CERTIFICATE_WINDOW_S, CERTIFICATE_BEFORE_S = 3600, 300
+"""How long a certificate opens from its issue, and from how long before it: the bench's own choice."""
 ARMED_ABOVE_KM, REARMED_AFTER_KM = 200, 20
 GRACE_NS = 100_000_000
 """An answer may still be on the wire when its grant ends: the request was served before."""
@@ -40,6 +40,8 @@ class WatchedUnit:
     own_lock: bool
     reset_ends_grant: bool = True
     terminal_15_ends_grant: bool = False
+    reset_ns: int = 0
+    """How long it is down after a reset, or after its supply is back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class WatchedCar:
     obd_bus: str
     functional_ids: tuple[int, ...]
     odometer_km: int = ARMED_ABOVE_KM + 1
+    unset_clock_refuses: bool = True
+    """Whether the gateway takes no certificate without a set clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,10 @@ class Violation:
 
 @dataclass(slots=True)
 class _Book:
-    """One lock as the witness believes it to be. `left_ns` of awake time at `since_ns`, or an absolute end."""
+    """One lock as the witness believes it to be. `left_ns` of awake time at `since_ns`, or an absolute end.
+
+    `since_ns` lies ahead while the unit restarts: nothing counts before.
+    """
 
     open: bool = False
     left_ns: int = 0
@@ -134,9 +141,14 @@ class Witness:
         self.violations: list[Violation] = []
         self.requests_seen = 0
         self.blind: list[str] = []
+        if not car.unset_clock_refuses:
+            self.blind.append(
+                "whether the gateway, which takes certificates without a set clock, has one: it counts their hours anew"
+            )
         self._epoch_utc_s = epoch_utc_s
         self._issued: list[AuditRecord] = []
         self._asleep = False
+        self._supplied = True
         self._new = self._filter_open = car.odometer_km <= ARMED_ABOVE_KM
         self._bonnet_open = False
         self._odometer_closed_km: int | None = None
@@ -243,25 +255,39 @@ class Witness:
 
     def sleep(self, now_ns: int) -> None:
         """Learn that the buses sleep: awake time stands still, certificates end."""
-        self._asleep = True
         for book in self._books.values():
-            if book.open and book.until_utc_s is not None:
+            if book.until_utc_s is not None:
                 self._shut(book, now_ns)
-            elif book.open:
-                book.left_ns -= now_ns - book.since_ns
+            self._count(book, now_ns)
+        self._asleep = True
 
     def wake(self, now_ns: int) -> None:
         """Learn that the buses are awake."""
-        self._asleep = False
         for book in self._books.values():
-            book.since_ns = now_ns
+            self._count(book, now_ns)
+        self._asleep = False
+
+    def supply(self, now_ns: int, *, on: bool) -> None:
+        """Learn that all units lost their supply, or have it back: either is a reset, and nothing counts in between."""
+        self.reset(now_ns)
+        self._supplied = on
 
     def reset(self, now_ns: int, unit: str | None = None) -> None:
-        """Learn that a unit (None: all) lost its supply."""
+        """Learn that a unit (None: all) restarts: what outlives that stands still until it is up again."""
         for watched in self.car.units:
             book = self._books[watched.name]
-            if unit in (None, watched.name) and (watched.reset_ends_grant or book.until_utc_s is not None):
+            if unit not in (None, watched.name):
+                continue
+            if watched.reset_ends_grant or book.until_utc_s is not None:
                 self._shut(book, now_ns)
+            self._count(book, now_ns)
+            book.since_ns = now_ns + watched.reset_ns
+
+    def _count(self, book: _Book, now_ns: int) -> None:
+        """Take off the awake time that has passed."""
+        if book.open and self._supplied and not self._asleep:
+            book.left_ns -= max(0, now_ns - book.since_ns)
+        book.since_ns = max(book.since_ns, now_ns)
 
     def terminal_15_off(self, now_ns: int) -> None:
         """Learn that the ignition is off."""
@@ -319,6 +345,8 @@ class Witness:
         record = self._issued_for(now_ns, unit, chain)
         utc_s = self._utc_s(now_ns)
         until_utc_s = (utc_s if record is None else record.utc_s) + CERTIFICATE_WINDOW_S
+        if not self.car.unset_clock_refuses:  # its hours count from here where the gateway knows no time
+            until_utc_s = utc_s + CERTIFICATE_BEFORE_S + CERTIFICATE_WINDOW_S
         if until_utc_s < utc_s:
             self._report(now_ns, "a grant outlived its window", unit, "the certificate had ended when it was shown")
         book = self._books[unit.name]
@@ -383,7 +411,7 @@ class Witness:
             return False
         if book.until_utc_s is not None:
             return self._epoch_utc_s + now_ns // 1_000_000_000 <= book.until_utc_s
-        used_ns = 0 if self._asleep else now_ns - book.since_ns
+        used_ns = 0 if self._asleep or not self._supplied else now_ns - book.since_ns
         return used_ns < book.left_ns
 
     def _shut(self, book: _Book, now_ns: int) -> None:
