@@ -24,7 +24,7 @@ from wire.endpoint import Endpoint
 from wire.entropy import SeededEntropy
 from wire.errors import LocalMisuse
 from wire.faults import FaultInjector
-from wire.isotp import IsoTpOptions
+from wire.isotp_door import IsoTpOptions
 from wire.trace import Trace
 from wire.world import World
 

@@ -20,7 +20,7 @@ from vci_driver.uds_connection import make_client
 from wire.can_bus import CanBus
 from wire.endpoint import Endpoint
 from wire.entropy import SeededEntropy
-from wire.isotp import IsoTpOptions
+from wire.isotp_door import IsoTpOptions
 from wire.trace import Trace
 from wire.uds import Session
 from wire.world import World

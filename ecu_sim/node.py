@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ecu_sim.server import UdsServer
 from wire.frame import Frame
-from wire.isotp import IsoTpOptions
-from wire.isotp_stack import IsoTpStack, Received
+from wire.isotp_door import IsoTpOptions, Received
+from wire.isotp_stack import IsoTpStack
 
 
 class EcuNode:

@@ -17,9 +17,10 @@ from sgw_sim.arming import FilterArming, Observation
 from sgw_sim.policy import ALLOWED, Decision, Verdict, decide
 from sgw_sim.profile import GatewayProfile
 from wire.frame import Frame
-from wire.isotp import CLASSIC, Aborted, IsoTpOptions
+from wire.isotp import Channel
+from wire.isotp_door import CLASSIC, Aborted, Failed, FirstFrame, IsoTpOptions, Received, Segment, Sent
 from wire.isotp_pdu import first_frame_room, single_frame
-from wire.isotp_stack import Channel, Failed, FirstFrame, IsoTpStack, Received, Segment, Sent
+from wire.isotp_stack import IsoTpStack
 from wire.token import Scope
 from wire.uds import (
     NEGATIVE_RESPONSE,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from vci_driver.car_map import CarMap, EcuEntry
@@ -24,60 +23,22 @@ from vci_driver.link_errors import (
     StillPending,
     service_name,
 )
+from vci_driver.link_peer import SESSION_ANSWER_LEN, LinkCounters, LinkOptions, Peer, answers_only
 from wire.clock import NS_PER_MS, NS_PER_S
 from wire.endpoint import Carrier, Endpoint
 from wire.errors import CarrierFault, CarrierTimeout, LocalMisuse, RemoteTimeout
-from wire.isotp import IsoTpOptions
-from wire.isotp_stack import Channel, Failed, FirstFrame, IsoTpStack, Received, Sent
+from wire.isotp_door import Failed, FirstFrame, IsoTpOptions, Received, Sent
+from wire.isotp_stack import IsoTpStack
 from wire.uds import (
     NEGATIVE_RESPONSE,
-    P2_SERVER_MAX_NS,
-    P2_STAR_SERVER_MAX_NS,
     POSITIVE_OFFSET,
-    S3_CLIENT_NS,
     SUB_FUNCTION_SERVICES,
     SUPPRESS_POSITIVE_RESPONSE,
 )
-from wire.world import Timer, World
+from wire.world import World
 
 PENDING = 0x78
 TESTER_PRESENT = b"\x3e\x80"
-SESSION_ANSWER_LEN = 6
-"""`50 session P2(2) P2*(2)`: the server's own timing, P2 in ms, P2* in 10 ms."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkOptions:
-    """Patience and habits of a tester.
-
-    `p2_ns`, `p2_star_ns` hold until a unit states its own in its answer to 0x10. `delta_p2_ns` is added to both for the way
-    through gateways (the standard's delta P2; the value is our own choice). `max_pending` bounds the 0x78 answers to one
-    request, `overall_limit_ns` the request as a whole.
-    """
-
-    p2_ns: int = P2_SERVER_MAX_NS
-    p2_star_ns: int = P2_STAR_SERVER_MAX_NS
-    delta_p2_ns: int = 25 * NS_PER_MS
-    max_pending: int = 50
-    overall_limit_ns: int = 120 * NS_PER_S
-    keep_alive_ns: int = S3_CLIENT_NS
-    isotp: IsoTpOptions | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class LinkCounters:
-    """What a link threw away, and how often it was asked for patience."""
-
-    late: int = 0
-    """Answers to a request that had been given up."""
-    unsolicited: int = 0
-    """Answers when nothing was asked."""
-    unexpected: int = 0
-    """Answers to another service than the one asked for."""
-    pending: int = 0
-    """0x78 answers."""
-    tester_present: int = 0
-    """TesterPresent requests of the keep-alive."""
 
 
 class _Stack(IsoTpStack):
@@ -88,47 +49,6 @@ class _Stack(IsoTpStack):
     def __init__(self, name: str, ports: int) -> None:
         super().__init__(ports)
         self.name = name
-
-
-class _Peer:
-    """One control unit as the link sees it: its channel, its timing, and at most one request under way."""
-
-    __slots__ = (
-        "channel",
-        "keep_alive_in_flight",
-        "limit_ns",
-        "name",
-        "p2_ns",
-        "p2_star_ns",
-        "pending",
-        "positive",
-        "receiving",
-        "request",
-        "results",
-        "sent_ns",
-        "stale",
-        "suppressed",
-        "timer",
-        "unexpected",
-    )
-
-    def __init__(self, name: str, channel: Channel, timer: Timer, options: LinkOptions) -> None:
-        self.name = name
-        self.channel = channel
-        self.timer = timer
-        self.p2_ns = options.p2_ns + options.delta_p2_ns
-        self.p2_star_ns = options.p2_star_ns + options.delta_p2_ns
-        self.request: bytes | None = None
-        self.positive = 0
-        self.receiving = False
-        self.suppressed = False
-        self.pending = 0
-        self.sent_ns: int | None = None
-        self.limit_ns = 0
-        self.stale: bytes | None = None
-        self.unexpected: bytes | None = None
-        self.keep_alive_in_flight = False
-        self.results: deque[bytes | Exception] = deque()
 
 
 class DiagnosticLink:
@@ -156,7 +76,7 @@ class DiagnosticLink:
         self._stack = stack = _Stack(name, len(carriers))
         self._events = stack.events
         self._isotp = self.options.isotp or IsoTpOptions(padding=car.padding, tx_dl=64 if car.fd else 8, brs=car.brs)
-        self._peers: dict[str, _Peer] = {}
+        self._peers: dict[str, Peer] = {}
         for entry in car.ecus:
             self._add_peer(entry)
         self._functional = (
@@ -168,7 +88,7 @@ class DiagnosticLink:
         self._exchange: FunctionalExchange | None = None
         self._functional_timer = world.timer(f"{name}/functional", self._on_functional_timer)
         self._keep_alive = world.timer(f"{name}/keep-alive", self._on_keep_alive)
-        self._keep_alive_peers: tuple[_Peer, ...] | None = None
+        self._keep_alive_peers: tuple[Peer, ...] | None = None
         self._endpoint = Endpoint(world, stack, self._ports(carriers), events=stack.events, on_events=self._collect)
         for carrier in carriers:
             if hasattr(carrier, "on_fault"):
@@ -177,7 +97,7 @@ class DiagnosticLink:
     def _add_peer(self, entry: EcuEntry) -> None:
         channel = self._stack.add(entry.port, tx_id=entry.request_id, rx_id=entry.response_id, options=self._isotp)
         timer = self.world.timer(f"{self.name}/{entry.name}", lambda _: self._on_timer(peer))
-        peer = self._peers[entry.name] = channel.tag = _Peer(entry.name, channel, timer, self.options)
+        peer = self._peers[entry.name] = channel.tag = Peer(entry.name, channel, timer, self.options)
 
     def _ports(self, carriers: Sequence[Carrier]) -> list[tuple[Carrier, Iterable[int]]]:
         return [
@@ -199,7 +119,7 @@ class DiagnosticLink:
             if len(answer) != 3 or answer[2] != PENDING or answer[0] != NEGATIVE_RESPONSE:
                 return answer
 
-    def begin(self, target: str, payload: bytes) -> _Peer:
+    def begin(self, target: str, payload: bytes) -> Peer:
         """Send `payload` without waiting for the answer; give what is returned to `wait`. An older request is given up."""
         peer = self._peers.get(target)
         if peer is None:
@@ -228,7 +148,7 @@ class DiagnosticLink:
         self._endpoint.flush()
         return peer
 
-    def wait(self, peer: _Peer) -> bytes:
+    def wait(self, peer: Peer) -> bytes:
         """Pump the world until the next answer to the request that `begin` sent, a 0x78 included."""
         results = peer.results
         if not results:
@@ -243,13 +163,13 @@ class DiagnosticLink:
             return result
         raise result
 
-    def wait_until_sent(self, peer: _Peer) -> None:
+    def wait_until_sent(self, peer: Peer) -> None:
         """Pump the world until the request went out (or failed to, which the next `wait` raises)."""
         self.world.run_until(
             lambda: peer.sent_ns is not None or peer.request is None, max(0, peer.limit_ns - self.world.now_ns)
         )
 
-    def _give_up(self, peer: _Peer) -> None:
+    def _give_up(self, peer: Peer) -> None:
         """Forget the request under way: its answer, should it still come, is late."""
         if peer.sent_ns is None:
             self.wait_until_sent(peer)
@@ -257,7 +177,7 @@ class DiagnosticLink:
         peer.request = None
         peer.timer.set(None)
 
-    def _overall_limit(self, peer: _Peer) -> None:
+    def _overall_limit(self, peer: Peer) -> None:
         limit_s = self._overall_ns / NS_PER_S
         self._stack.abort(peer.channel, self.world.now_ns)
         self._endpoint.flush()
@@ -342,7 +262,7 @@ class DiagnosticLink:
             event = events.popleft()
             peer = event.channel.tag
             kind = event.__class__
-            if not isinstance(peer, _Peer):
+            if not isinstance(peer, Peer):
                 self._functional_event(event)
             elif kind is Received:
                 self._received(peer, cast("Received", event).payload)
@@ -357,18 +277,18 @@ class DiagnosticLink:
             elif isinstance(event, Failed):
                 self._transport_failed(peer, event)
 
-    def _received(self, peer: _Peer, payload: bytes) -> None:
+    def _received(self, peer: Peer, payload: bytes) -> None:
         request = peer.request
         first = payload[0] if payload else 0
         if request is None:
             self._without_request(peer, payload)
         elif first == peer.positive:
-            if peer.stale is not None and _answers_only(payload, peer.stale, request):
+            if peer.stale is not None and answers_only(payload, peer.stale, request):
                 peer.stale = None
                 self.counters.late += 1
                 return
             if first == 0x50 and len(payload) == SESSION_ANSWER_LEN:
-                self._learn_timing(peer, payload)
+                peer.learn_timing(payload)
             peer.request = None
             peer.timer.set(None)
             peer.results.append(payload)
@@ -382,16 +302,16 @@ class DiagnosticLink:
         else:
             self._unexpected(peer, payload)
 
-    def _first_frame(self, peer: _Peer, head: bytes) -> None:
+    def _first_frame(self, peer: Peer, head: bytes) -> None:
         """The answer has begun: P2 is over, N_Cr watches from here on."""
         if peer.request is None:
             if self._exchange is not None:
                 self._exchange.begun(peer.name, head)
-        elif head[0] == peer.positive and (peer.stale is None or not _answers_only(head, peer.stale, peer.request)):
+        elif head[0] == peer.positive and (peer.stale is None or not answers_only(head, peer.stale, peer.request)):
             peer.timer.set(None)
             peer.receiving = True
 
-    def _response_pending(self, peer: _Peer, payload: bytes) -> None:
+    def _response_pending(self, peer: Peer, payload: bytes) -> None:
         self.counters.pending += 1
         peer.pending += 1
         if peer.pending > self.options.max_pending:
@@ -400,7 +320,7 @@ class DiagnosticLink:
         peer.timer.set(self.world.now_ns + peer.p2_star_ns)
         peer.results.append(payload)
 
-    def _without_request(self, peer: _Peer, payload: bytes) -> None:
+    def _without_request(self, peer: Peer, payload: bytes) -> None:
         if self._exchange is not None and self._exchange.received(
             peer.name, payload, self.world.now_ns, peer.p2_star_ns
         ):
@@ -412,7 +332,7 @@ class DiagnosticLink:
         else:
             self.counters.unsolicited += 1
 
-    def _unexpected(self, peer: _Peer, payload: bytes) -> None:
+    def _unexpected(self, peer: Peer, payload: bytes) -> None:
         stale = peer.stale
         if (
             stale is not None
@@ -424,16 +344,6 @@ class DiagnosticLink:
         else:
             peer.unexpected = payload
             self.counters.unexpected += 1
-
-    def _learn_timing(self, peer: _Peer, payload: bytes) -> None:
-        """Take P2 and P2* from the answer to DiagnosticSessionControl; zero is no time and is ignored."""
-        p2_ns = int.from_bytes(payload[2:4], "big") * NS_PER_MS
-        p2_star_ns = int.from_bytes(payload[4:6], "big") * 10 * NS_PER_MS
-        delta_ns = self.options.delta_p2_ns
-        if p2_ns:
-            peer.p2_ns = p2_ns + delta_ns
-        if p2_star_ns:
-            peer.p2_star_ns = p2_star_ns + delta_ns
 
     def _functional_event(self, event: object) -> None:
         if isinstance(event, Sent) and self._functional_sends:
@@ -447,7 +357,7 @@ class DiagnosticLink:
 
     # ---- failures
 
-    def _on_timer(self, peer: _Peer) -> None:
+    def _on_timer(self, peer: Peer) -> None:
         """P2 or P2* is over."""
         if peer.request is None:
             return
@@ -460,7 +370,7 @@ class DiagnosticLink:
             heard = f" (it said {peer.unexpected.hex(' ')} instead)" if peer.unexpected else ""
             self._fail(peer, NoAnswer, f"did not answer{heard}")
 
-    def _fail(self, peer: _Peer, kind: type[NoAnswer], text: str) -> None:
+    def _fail(self, peer: Peer, kind: type[NoAnswer], text: str) -> None:
         request = peer.request
         assert request is not None
         since_ns = peer.sent_ns if peer.sent_ns is not None else peer.limit_ns - self._overall_ns
@@ -473,7 +383,7 @@ class DiagnosticLink:
         peer.timer.set(None)
         peer.results.append(kind(message, target=peer.name, sid=sid, waited_ns=waited_ns))
 
-    def _transport_failed(self, peer: _Peer, event: Failed) -> None:
+    def _transport_failed(self, peer: Peer, event: Failed) -> None:
         error = event.error
         if peer.keep_alive_in_flight and event.sending:
             peer.keep_alive_in_flight = False
@@ -499,7 +409,7 @@ class DiagnosticLink:
             text = f"{peer.name!r}, {service_name(peer.request[0])}: the {what} broke off: {error}"
             self._finish_with(peer, AnswerBroken(text))
 
-    def _finish_with(self, peer: _Peer, error: Exception) -> None:
+    def _finish_with(self, peer: Peer, error: Exception) -> None:
         peer.stale = peer.request
         peer.request = None
         peer.timer.set(None)
@@ -522,20 +432,3 @@ class DiagnosticLink:
             peer.keep_alive_in_flight = False
         self._functional_sends.clear()
         self._endpoint.flush()
-
-
-def _answers_only(payload: bytes, stale: bytes, request: bytes) -> bool:
-    """Return whether a positive answer echoes a request that was given up, and not the one under way."""
-    return payload.startswith(_echo(stale)) and not payload.startswith(_echo(request))
-
-
-def _echo(request: bytes) -> bytes:
-    """Return how a positive answer to `request` begins: service, then the sub-function or identifier it repeats."""
-    sid = request[0]
-    head = bytes((sid + POSITIVE_OFFSET,))
-    if sid in SUB_FUNCTION_SERVICES:
-        sub_function = bytes((request[1] & ~SUPPRESS_POSITIVE_RESPONSE,)) if len(request) > 1 else b""
-        return head + sub_function + (request[2:4] if sid == 0x31 else b"")
-    if sid in (0x22, 0x24, 0x2E, 0x2F):
-        return head + request[1:3]
-    return head

@@ -10,20 +10,8 @@ from collections.abc import Callable
 
 from wire.errors import LocalMisuse
 from wire.frame import Frame
-from wire.isotp import (
-    CLASSIC,
-    Aborted,
-    Channel,
-    Event,
-    Failed,
-    FirstFrame,
-    IsoTpOptions,
-    Received,
-    Segment,
-    Sent,
-)
-
-__all__ = ["Channel", "Event", "Failed", "FirstFrame", "IsoTpStack", "Received", "Segment", "Sent"]
+from wire.isotp import Channel
+from wire.isotp_door import CLASSIC, Aborted, Event, IsoTpOptions
 
 
 class _Port:

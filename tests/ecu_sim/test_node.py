@@ -15,7 +15,7 @@ from ecu_sim.vehicle_state import PowerEvent
 from wire.can_bus import CanBus
 from wire.endpoint import Endpoint
 from wire.frame import Frame
-from wire.isotp import CLASSIC, IsoTpOptions
+from wire.isotp_door import CLASSIC, IsoTpOptions
 from wire.world import World
 
 VIN = "62 F1 90 " + b"WVWZZZCDZSW000001".hex(" ").upper()

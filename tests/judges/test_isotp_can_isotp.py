@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from isotp_pair import Side
 
-from wire import isotp
+from wire import isotp_door as isotp
 from wire.can_bus import CanBus
 from wire.faults import FaultInjector, FaultRule
 from wire.frame import EXTENDED, FD_LENGTHS, Frame
-from wire.isotp import IsoTpOptions
+from wire.isotp_door import IsoTpOptions
 from wire.world import World
 
 pytestmark = pytest.mark.judge

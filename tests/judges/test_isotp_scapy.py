@@ -11,11 +11,11 @@ from scapy.contrib.isotp import ISOTP
 from scapy.layers.can import CAN
 from scapy_isotp_peer import ScapyIsoTpPeer, scapy_in_world_time
 
-from wire import isotp
+from wire import isotp_door as isotp
 from wire.can_bus import CanBus
 from wire.faults import FaultInjector, FaultRule
 from wire.frame import EXTENDED, Frame
-from wire.isotp import IsoTpOptions
+from wire.isotp_door import IsoTpOptions
 from wire.world import World
 
 pytestmark = pytest.mark.judge

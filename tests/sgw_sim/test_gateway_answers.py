@@ -10,7 +10,7 @@ from gateway_rig import MS, Rig, after, positive
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.isotp import IsoTpOptions
+from wire.isotp_door import IsoTpOptions
 
 READ = b"\x22\xf1\x90"
 P2_NS, P2_STAR_NS = 50 * MS, 5000 * MS

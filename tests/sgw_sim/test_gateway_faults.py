@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wire.faults import FaultRule
 from wire.frame import Frame
-from wire.isotp import IsoTpOptions
+from wire.isotp_door import IsoTpOptions
 
 READ = b"\x22\xf1\x90"
 BOUND_NS = 2500 * MS

@@ -17,7 +17,7 @@ from vci_driver.car_map import CarMap, EcuEntry
 from vci_driver.registry import open_channel
 from wire.endpoint import Endpoint
 from wire.entropy import SeededEntropy
-from wire.isotp import IsoTpOptions
+from wire.isotp_door import IsoTpOptions
 
 MS = 1_000_000
 SLICE_NS = 50 * MS

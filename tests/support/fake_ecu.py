@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from vci_driver.car_map import CarMap, EcuEntry, UnlockScheme
-from vci_driver.link import DiagnosticLink, LinkOptions
+from vci_driver.link import DiagnosticLink
+from vci_driver.link_peer import LinkOptions
 from wire.can_bus import CanBus
 from wire.endpoint import Carrier, Endpoint
-from wire.isotp import IsoTpOptions
-from wire.isotp_stack import IsoTpStack, Received
+from wire.isotp_door import IsoTpOptions, Received
+from wire.isotp_stack import IsoTpStack
 from wire.world import World
 
 MS = 1_000_000

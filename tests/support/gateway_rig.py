@@ -15,8 +15,8 @@ from wire.can_bus import CanBus
 from wire.endpoint import Endpoint
 from wire.faults import FaultInjector, FaultRule
 from wire.frame import Frame
-from wire.isotp import CLASSIC, Failed, FirstFrame, IsoTpOptions
-from wire.isotp_stack import IsoTpStack, Received
+from wire.isotp_door import CLASSIC, Failed, FirstFrame, IsoTpOptions, Received
+from wire.isotp_stack import IsoTpStack
 from wire.token import Scope
 from wire.world import World
 

@@ -2,8 +2,8 @@
 
 from wire.can_bus import CanBus
 from wire.endpoint import Endpoint
-from wire.isotp import CLASSIC, IsoTpOptions
-from wire.isotp_stack import Failed, IsoTpStack, Received
+from wire.isotp_door import CLASSIC, Failed, IsoTpOptions, Received
+from wire.isotp_stack import IsoTpStack
 from wire.world import World
 
 

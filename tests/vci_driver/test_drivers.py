@@ -12,8 +12,8 @@ from wire.clock import stopwatch
 from wire.endpoint import Endpoint
 from wire.errors import NotOnThisCarrier
 from wire.frame import EXTENDED, Frame
-from wire.isotp import IsoTpOptions
-from wire.isotp_stack import IsoTpStack, Received
+from wire.isotp_door import IsoTpOptions, Received
+from wire.isotp_stack import IsoTpStack
 
 KINDS = [
     "virtual",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vci_driver.car_map import UnknownEcu
 from vci_driver.drivers.virtual import VirtualChannel
-from vci_driver.link import DiagnosticLink, LinkOptions
+from vci_driver.link import DiagnosticLink
 from vci_driver.link_errors import (
     AnswerBroken,
     AnswerCutOff,
@@ -18,10 +18,11 @@ from vci_driver.link_errors import (
     RequestNotTaken,
     StillPending,
 )
+from vci_driver.link_peer import LinkOptions
 from wire.can_bus import CanBus
 from wire.errors import CarrierFault, LocalMisuse, RemoteTimeout
 from wire.frame import Frame
-from wire.isotp import IsoTpOptions
+from wire.isotp_door import IsoTpOptions
 from wire.world import World
 
 READ = b"\x22\xf1\x90"

@@ -11,7 +11,8 @@ from channel_pair import real_world
 from udsoncan.exceptions import NegativeResponseException, TimeoutException
 from udsoncan.services import DiagnosticSessionControl
 
-from vci_driver.link import DiagnosticLink, LinkOptions
+from vci_driver.link import DiagnosticLink
+from vci_driver.link_peer import LinkOptions
 from vci_driver.registry import open_channel
 from vci_driver.uds_connection import EcuClient, make_client
 from wire.clock import stopwatch

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from isotp_pair import pair
 
-from wire import isotp
+from wire import isotp_door as isotp
 from wire.errors import LocalMisuse
 from wire.faults import FaultInjector, FaultRule
 from wire.frame import Frame
-from wire.isotp import IsoTpOptions
+from wire.isotp_door import FirstFrame, IsoTpOptions, Received, Segment, Sent
 from wire.isotp_pdu import decode_stmin, encode_stmin
-from wire.isotp_stack import FirstFrame, IsoTpStack, Received, Segment, Sent
+from wire.isotp_stack import IsoTpStack
 
 S = 10**9
 options = st.builds(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire import isotp
+from wire import isotp_door as isotp
 from wire.frame import FD_LENGTHS, Frame
-from wire.isotp import IsoTpOptions
+from wire.isotp_door import FirstFrame, IsoTpOptions, Received
 from wire.isotp_pdu import (
     FlowStatus,
     decode_stmin,
@@ -19,7 +19,7 @@ from wire.isotp_pdu import (
     padded,
     single_frame,
 )
-from wire.isotp_stack import FirstFrame, IsoTpStack, Received
+from wire.isotp_stack import IsoTpStack
 
 MS = 10**6
 US = 10**3
