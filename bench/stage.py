@@ -187,13 +187,13 @@ class BenchStage:
         text = f"{len(reports)} units, {facts['dtcs']} trouble codes, {locked} with a closed lock"
         return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=facts)
 
-    def unlock(self, ecu: str, *, role: str, scope: Sequence[str] | None) -> Outcome:
+    def unlock(self, ecu: str, *, role: str, scope: Sequence[str] | None, hesitate_ns: int = 0) -> Outcome:
         """See `Stage`."""
         tester = self._bench.tester()
 
         def act() -> Outcome:
             try:
-                return self._opened(tester.unlock(ecu, role=role, scope=scope))
+                return self._opened(tester.unlock(ecu, role=role, scope=scope, hesitate_ns=hesitate_ns))
             except UnlockFailed as failed:
                 return unlock_failed(failed)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.person import Person
 from vci_driver.drivers.virtual import VirtualChannel
+from vci_driver.link import DiagnosticLink
 from vci_driver.outcome import LockState, UnlockReport
 from vci_driver.portal_client import PortalClient
 from vci_driver.tester import Identification, Tester, UnitReport
@@ -55,7 +56,7 @@ class BenchTester:
         self._bench = bench
 
     @property
-    def link(self) -> object:
+    def link(self) -> DiagnosticLink:
         """The diagnostic link."""
         return self.core.link
 
@@ -134,9 +135,11 @@ class BenchTester:
         """Return udsoncan's client for a unit."""
         return self.core.ecu(name)
 
-    def unlock(self, name: str, *, role: str = "after-sales", scope: Sequence[str] | None = None) -> UnlockReport:
-        """Open the lock that holds `name`. Raises `UnlockFailed`."""
-        return self.core.unlock(name, role=role_of(role), scope=scope_of(scope))
+    def unlock(
+        self, name: str, *, role: str = "after-sales", scope: Sequence[str] | None = None, hesitate_ns: int = 0
+    ) -> UnlockReport:
+        """Open the lock that holds `name`. Raises `UnlockFailed`. `hesitate_ns`: wait so long before token or proof."""
+        return self.core.unlock(name, role=role_of(role), scope=scope_of(scope), hesitate_ns=hesitate_ns)
 
     def relock(self, name: str) -> None:
         """End the grant on command."""

@@ -226,7 +226,8 @@ class Car:
         """Take one unit's supply away and give it back."""
         unit, now_ns = self.unit(name), self.world.now_ns
         unit.lose_supply(now_ns)
-        unit.regain_supply(now_ns)
+        if self.state.supplied:
+            unit.regain_supply(now_ns)
         self.witness.reset(now_ns, name)
 
     def change(self, change: VehicleChange) -> None:

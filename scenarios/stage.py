@@ -170,8 +170,10 @@ class Stage(Protocol):
     def scan(self) -> Outcome:
         """Global system scan. Facts: `units` (that answered), `silent`, `dtcs`."""
 
-    def unlock(self, ecu: str, *, role: str, scope: Sequence[str] | None) -> Outcome:
-        """Fetch an unlock and bring it to the ECU. `result` is the tester's code. Scope None: all that the role may."""
+    def unlock(self, ecu: str, *, role: str, scope: Sequence[str] | None, hesitate_ns: int = 0) -> Outcome:
+        """Fetch an unlock and bring it to the ECU. `result` is the tester's code. Scope None: all that the role may.
+        `hesitate_ns`: the tester waits before its last word, the token or the proof.
+        """
 
     def relock(self, ecu: str) -> Outcome:
         """End the grant on command."""

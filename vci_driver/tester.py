@@ -210,8 +210,13 @@ class Tester:
 
     # ---- unlocking
 
-    def unlock(self, name: str, *, role: int = Role.AFTER_SALES, scope: int = ALL_SCOPES) -> UnlockReport:
-        """Open the lock that holds `name` closed. Raises `UnlockFailed` with the field's result code and the cause."""
+    def unlock(
+        self, name: str, *, role: int = Role.AFTER_SALES, scope: int = ALL_SCOPES, hesitate_ns: int = 0
+    ) -> UnlockReport:
+        """Open the lock that holds `name` closed. Raises `UnlockFailed` with the field's result code and the cause.
+
+        `hesitate_ns`: how long the tester waits before its last word, the token or the proof.
+        """
         holder = self.car.holder_of(name)
         scheme = self._scheme(holder.scheme)
         if scheme is None:
@@ -234,7 +239,7 @@ class Tester:
                 )
             )
             self.on_progress(Progress(text=f"bringing the unlock to {holder.name}"))
-            scheme.present(client, unlock.payload, vin, holder)
+            scheme.present(client, unlock.payload, vin, holder, lambda: self.wait(hesitate_ns))
             state = self._state_after(holder.name, scheme)
         except StepFailed as failure:
             report = UnlockReport(ecu=holder.name, result=failure.result, cause=failure.cause)

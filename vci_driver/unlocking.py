@@ -7,6 +7,7 @@ reads the state, `31 01 C0 0A` locks (our own choice). Certificate: `29 01` show
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -53,6 +54,13 @@ class LockStateUnknown(RemoteFault):
     """The unit does not say whether it is open."""
 
 
+Pause = Callable[[], None]
+
+
+def at_once() -> None:
+    """Do not hesitate."""
+
+
 class Scheme(Protocol):
     """One way to open a unit."""
 
@@ -61,8 +69,8 @@ class Scheme(Protocol):
     def challenge(self, client: EcuClient) -> bytes:
         """Return what the back end is to sign or certify. Raises `StepFailed`."""
 
-    def present(self, client: EcuClient, payload: bytes, vin: str, holder: EcuEntry) -> None:
-        """Bring what the back end issued to the unit. Raises `StepFailed`."""
+    def present(self, client: EcuClient, payload: bytes, vin: str, holder: EcuEntry, pause: Pause = at_once) -> None:
+        """Bring what the back end issued to the unit; `pause` runs before the last word. Raises `StepFailed`."""
 
     def lock(self, client: EcuClient) -> None:
         """End the grant. Raises what udsoncan raises."""
@@ -101,8 +109,16 @@ class SfdScheme:
             raise StepFailed(UnlockResult.READING_REQUEST_FAILED, fault)
         return record[1:]
 
-    def present(self, client: EcuClient, payload: bytes, vin: str, holder: EcuEntry) -> None:  # noqa: ARG002 - the token says it
+    def present(
+        self,
+        client: EcuClient,
+        payload: bytes,
+        vin: str,  # noqa: ARG002 - the token says it
+        holder: EcuEntry,  # noqa: ARG002
+        pause: Pause = at_once,
+    ) -> None:
         """Write the token."""
+        pause()
         try:
             record = _routine(client, RID_WRITE_TOKEN, payload)
         except ASK_ERRORS as error:
@@ -132,7 +148,7 @@ class CertificateScheme:
         self._private_key = ec.derive_private_key(scalar, ec.SECP256R1())
         return self._private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
-    def present(self, client: EcuClient, payload: bytes, vin: str, holder: EcuEntry) -> None:
+    def present(self, client: EcuClient, payload: bytes, vin: str, holder: EcuEntry, pause: Pause = at_once) -> None:
         """Show the chain (`29 01`), sign the unit's challenge, prove ownership (`29 03`)."""
         private_key, self._private_key = self._private_key, None
         assert private_key is not None, "present follows challenge"
@@ -146,6 +162,7 @@ class CertificateScheme:
                 raise RemoteFault(
                     f"{client.conn.target!r} gave a challenge of {len(challenge)} bytes: it is not signed"
                 )
+            pause()
             proof = prove_ownership(private_key, challenge, vin, holder.address)
             proven = client.proof_of_ownership(proof)
             assert proven is not None

@@ -112,3 +112,10 @@ def test_the_tables_made_from_the_code_are_as_the_code_is() -> None:
         [sys.executable, ROOT / "tools" / "reference.py", "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_page_of_failures_names_every_scenario_of_the_library_and_no_other() -> None:
+    named = set(
+        re.findall(r"`((?:vag|mb|portal|wire|vci|backend)-[a-z0-9-]+)`", (ROOT / "docs/failures.md").read_text())
+    )
+    assert named == {path.stem for path in (ROOT / "scenarios/library").glob("*.yaml")}
