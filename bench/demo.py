@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 from rich.rule import Rule
+from rich.table import Table
 
 from bench.bench import Bench
-from bench.report.terminal import format_duration
+from bench.report.terminal import format_duration, make_console
 from scenarios.stage import Outcome, OutcomeKind, VehicleChange
 from wire.clock import stopwatch
 
@@ -24,6 +25,7 @@ MARK = {
     OutcomeKind.SILENCE: "[yellow]silence[/]",
     OutcomeKind.FAILED: "[red]failed[/] ",
 }
+CLOCK_WIDTH = 12
 
 
 class Story:
@@ -41,8 +43,12 @@ class Story:
         as_told = (outcome.kind is OutcomeKind.POSITIVE) is not refused
         self.went_wrong += not as_told
         clock = format_duration(self.bench.world.now_ns)
-        line = f"[dim]{clock:>13}[/]  {MARK[outcome.kind]}  {escape(text)}"
-        self._console.print(f"{line}  [dim]{escape(outcome.text)}[/]", highlight=False, soft_wrap=True)
+        line = Table.grid(padding=(0, 2))  # so that what does not fit goes on below its own column
+        line.add_column(width=CLOCK_WIDTH, justify="right", style="dim")
+        line.add_column()
+        line.add_column(overflow="fold")
+        line.add_row(clock, MARK[outcome.kind], f"{escape(text)}  [dim]{escape(outcome.text)}[/]")
+        self._console.print(line, highlight=False)
         return outcome
 
     def title(self, text: str) -> None:
@@ -52,7 +58,7 @@ class Story:
 
 def tell(seed: int) -> int:
     """Tell both stories; return how many things went otherwise than told (0 unless the bench is broken)."""
-    console = Console()
+    console = make_console()
     watch = stopwatch()
     console.print(
         Panel(

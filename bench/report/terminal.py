@@ -19,6 +19,8 @@ from scenarios.play import Status
 STYLE = {Status.PASSED: "green", Status.FAILED: "bold red", Status.SKIPPED: "yellow"}
 
 
+VEHICLE_FROM_WIDTH = 95
+"""Narrower terminals have no room for the vehicle; the failures name it."""
 PIPE_WIDTH = 160
 """Columns where no terminal says how many it has: a log or a filter wants whole names."""
 
@@ -47,15 +49,17 @@ def print_runs(console: Console, runs: Sequence[Run]) -> None:
     for run in runs:
         turns.setdefault(run.played.scenario.path, []).append(run)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("scenario", overflow="fold")
-    table.add_column("vehicle")
-    table.add_column("result")
-    table.add_column("steps", justify="right")
-    table.add_column("bench time", justify="right")
-    table.add_column("took", justify="right")
-    table.add_column("seed", justify="right")
+    widest = max((len(path.name.removesuffix(".yaml")) for path in turns), default=0)
+    table.add_column("scenario", no_wrap=True, min_width=widest)
+    with_vehicle = console.width >= VEHICLE_FROM_WIDTH
+    if with_vehicle:
+        table.add_column("vehicle", no_wrap=True, overflow="ellipsis")
+    table.add_column("result", no_wrap=True)
+    for heading in ("steps", "bench time", "took", "seed"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for of_one in turns.values():
-        table.add_row(*_row(of_one))
+        name, vehicle, *rest = _row(of_one)
+        table.add_row(name, *([vehicle] if with_vehicle else []), *rest)
     console.print(table)
     for run in runs:
         if run.played.status is not Status.PASSED:
@@ -99,7 +103,7 @@ def _print_failure(console: Console, run: Run) -> None:
         ]
     rows.append(("reason", played.reason))
     rows += [("witness", violation) for violation in played.violations]
-    rows += [("seed", str(run.seed)), ("replay", run.replay)]
+    rows += [("vehicle", played.scenario.vehicle), ("seed", str(run.seed)), ("replay", run.replay)]
     for name, text in rows:
         console.print(f"  {name:9} {escape(text)}", highlight=False, soft_wrap=True)
 
@@ -112,4 +116,4 @@ def _print_total(console: Console, runs: Sequence[Run]) -> None:
     blind = dict.fromkeys(spot for run in runs for spot in run.blind_spots)
     console.print(f"[dim]The witness read {sum(run.witnessed for run in runs):,} requests. It cannot see:[/]")
     for spot in blind:
-        console.print(f"[dim]  {escape(spot)}[/]")
+        console.print(f"[dim]  {escape(spot)}[/]", soft_wrap=True)
