@@ -10,7 +10,7 @@ import pytest
 from channel_pair import multicast_port, real_world
 
 from vci_driver.api import ChannelClosed, ChannelLost, ChannelUnavailable, InterfaceMissing
-from vci_driver.drivers.python_can import MAX_AWAITING_ECHO, PythonCanChannel
+from vci_driver.drivers.python_can import MAX_AWAITING_ECHO, PythonCanChannel, PythonCanDriver
 from vci_driver.registry import open_channel
 from wire.clock import stopwatch
 from wire.errors import CarrierFault, LocalMisuse, NotOnThisCarrier
@@ -259,3 +259,16 @@ def test_two_worlds_on_one_multicast_group_do_not_disturb_each_other(world: Worl
         assert heard == [FRAME]
         two.close()
     one.close()
+
+
+def test_an_interface_that_breaks_while_it_looks_keeps_no_other_from_being_found(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def look(names: list[str]) -> list[dict[str, object]]:
+        if names == ["kvaser"]:
+            raise ZeroDivisionError
+        return [{"interface": names[0], "channel": "one"}] if names == ["virtual"] else []
+
+    monkeypatch.setattr(can, "detect_available_configs", look)
+    assert [channel.channel for channel in PythonCanDriver().detect()] == ["one"]
+    assert "'kvaser' broke" in caplog.text

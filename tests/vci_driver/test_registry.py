@@ -151,7 +151,7 @@ def test_what_is_found_and_what_could_not_look_are_both_told(install: object, mo
 
 def test_what_python_can_finds_can_be_opened_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     config = {"interface": "pcan", "channel": "PCAN_USBBUS1", "supports_fd": True}
-    monkeypatch.setattr("can.detect_available_configs", lambda interfaces: [config])
+    monkeypatch.setattr("can.detect_available_configs", lambda names: [config] if names == ["pcan"] else [])
     (channel,) = registry.driver("python_can").detect()
     assert (channel.driver, channel.channel, channel.options["interface"]) == ("python_can", "PCAN_USBBUS1", "pcan")
     assert "pcan PCAN_USBBUS1" in channel.description

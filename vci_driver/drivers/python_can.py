@@ -33,6 +33,7 @@ from wire.errors import CarrierFault, LocalMisuse, NotOnThisCarrier
 from wire.frame import EXTENDED, EXTENDED_MASK, Frame
 from wire.world import World
 
+LOG = logging.getLogger(__name__)
 ECHO_ON_REQUEST = frozenset({"virtual", "socketcan", "pcan", "vector", "kvaser", "neovi", "ixxat"})
 """Interfaces that give one's own frames back when asked with `receive_own_messages`."""
 ECHO_ALWAYS = frozenset({"udp_multicast"})
@@ -206,18 +207,30 @@ class PythonCanDriver:
     def detect(self) -> tuple[FoundChannel, ...]:
         """Ask python-can which channels it sees; it prints nothing about libraries that are not installed.
 
-        It does not look for socketcand, which would wait four seconds for a server's beacon: open that by its name.
+        It does not look for socketcand, which would wait four seconds for a server's beacon: open that by its name. An
+        interface that breaks while it looks is logged and keeps no other from being found.
         """
         found = []
-        with _nothing_printed():
-            configs = can.detect_available_configs([name for name in BACKENDS if name != "socketcand"])
-        for config in configs:
+        for config in _configs():
             interface, channel = str(config["interface"]), str(config["channel"])
             options = {key: value for key, value in config.items() if key != "channel"}
             found.append(
                 FoundChannel(driver=self.name, channel=channel, description=f"{interface} {channel}", options=options)
             )
         return tuple(found)
+
+
+def _configs() -> list[Mapping[str, object]]:
+    configs: list[Mapping[str, object]] = []
+    for name in BACKENDS:
+        if name == "socketcand":
+            continue
+        try:
+            with _nothing_printed():
+                configs += can.detect_available_configs([name])
+        except Exception:
+            LOG.warning("python-can's interface %r broke while it looked for channels", name, exc_info=True)
+    return configs
 
 
 @contextmanager
