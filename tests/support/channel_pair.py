@@ -80,6 +80,12 @@ def require_multicast() -> None:
         pytest.skip("no UDP multicast on this machine: a datagram did not come back")
 
 
+def require_vcan() -> None:
+    """Skip the test where there is no interface vcan0."""
+    if "vcan0" not in {name for _, name in socket.if_nameindex()}:
+        pytest.skip("no interface vcan0 on this machine")
+
+
 @contextlib.contextmanager
 def real_world() -> Iterator[World]:
     """A world in real time that gives its descriptors back."""
@@ -92,7 +98,7 @@ def real_world() -> Iterator[World]:
 
 @contextlib.contextmanager
 def open_pair(kind: str) -> Iterator[ChannelPair]:
-    """Open a pair of `virtual`, `python-can virtual` or `udp multicast`."""
+    """Open a pair of `virtual`, `python-can virtual`, `udp multicast` or `vcan`."""
     with contextlib.ExitStack() as stack:
         if kind == "virtual":
             world = World()
@@ -106,6 +112,9 @@ def open_pair(kind: str) -> Iterator[ChannelPair]:
                 require_multicast()
                 channel = GROUP
                 options: dict[str, object] = {"interface": "udp_multicast", "port": multicast_port()}
+            elif kind == "vcan":
+                require_vcan()
+                channel, options = "vcan0", {"interface": "socketcan", "fd": True}
             else:
                 channel, options = f"pair-{os.getpid()}-{next(_number)}", {"interface": "virtual"}
             pair = ChannelPair(kind, world, lambda _: open_channel("python_can", channel, options, world))

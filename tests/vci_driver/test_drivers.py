@@ -19,6 +19,7 @@ KINDS = [
     "virtual",
     pytest.param("python-can virtual", marks=pytest.mark.realtime),
     pytest.param("udp multicast", marks=pytest.mark.realtime),
+    pytest.param("vcan", marks=pytest.mark.realtime),
 ]
 FRAME = Frame(0x714, b"\x02\x3e\x00")
 
@@ -155,7 +156,12 @@ def test_a_voltage_that_nobody_measures_is_not_on_this_carrier(pair: ChannelPair
 
 
 def test_a_channel_names_its_driver_or_interface_and_its_channel(pair: ChannelPair) -> None:
-    interface = {"virtual": "virtual:obd", "python-can virtual": "virtual:pair-", "udp multicast": "udp_multicast:239"}
+    interface = {
+        "virtual": "virtual:obd",
+        "python-can virtual": "virtual:pair-",
+        "udp multicast": "udp_multicast:239",
+        "vcan": "socketcan:vcan0",
+    }
     assert pair.one.name.startswith(interface[pair.kind])
     assert pair.one.last_rx_timestamp_ns is None or isinstance(pair.one.last_rx_timestamp_ns, int)
 
