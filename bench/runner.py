@@ -101,7 +101,7 @@ def check_names(scenario: Scenario) -> None:
             raise
         raise ConfigError(error.problem, path=str(scenario.path), key="vehicle") from None
     units = [GATEWAY, *(ecu.name for ecu in spec.ecus)]
-    known = {"ecu": units, "bus": spec.buses}
+    known = {"ecu": units, "bus": [bus.name for bus in spec.buses]}
     for step in scenario.steps:
         for key, names in known.items():
             name = step.args.get(key)

@@ -84,7 +84,10 @@ class Car:
         self.trust = trust
         self.state = VehicleState(odometer_km=spec.odometer_km)
         self.faults = FaultInjector(world.rng("faults"))
-        self.buses = {name: CanBus(world, name) for name in spec.buses}
+        self.buses = {
+            bus.name: CanBus(world, bus.name, bitrate=bus.bitrate, data_bitrate=bus.data_bitrate, fd=bus.fd)
+            for bus in spec.buses
+        }
         self.units: dict[str, Unit] = {}
         self._epoch_utc_s = epoch_utc_s
         self.witness = Witness(self.watched(), epoch_utc_s)
@@ -120,9 +123,10 @@ class Car:
 
     def _place(self, placed: PlacedEcu) -> None:
         unit = self._unit(placed.name, placed.profile)
-        node = EcuNode(unit.server, IsoTpOptions(padding=placed.profile.padding))
+        bus = self.buses[placed.bus]
+        node = EcuNode(unit.server, _transport(bus, placed.profile))
         node.name = placed.name
-        port = self.buses[placed.bus].attach(placed.name)
+        port = bus.attach(placed.name)
         unit.ports, unit.core = [port], node
         unit.endpoint = Endpoint(self.world, node, [(port, node.listen_ids())])
 
@@ -131,16 +135,15 @@ class Car:
         unit = self._unit(GATEWAY, spec.gateway_ecu)
         gate = unit.gate
         released = gate.allows if isinstance(gate, CertificateGate) else None
-        inner = list(spec.buses[1:])
-        options = IsoTpOptions(padding=spec.gateway_ecu.padding)
+        ports = list(self.buses)
         gateway = Gateway(
             GATEWAY,
             spec.gateway,
-            ports=len(spec.buses),
+            transport=[_transport(bus, spec.gateway_ecu) for bus in self.buses.values()],
             routes=[
                 RouteSpec(
                     name=placed.name,
-                    port=1 + inner.index(placed.bus),
+                    port=ports.index(placed.bus),
                     request_id=placed.profile.request_id,
                     response_id=placed.profile.response_id,
                 )
@@ -151,8 +154,6 @@ class Car:
             own_ids=(spec.gateway_ecu.request_id, spec.gateway_ecu.response_id),
             first=self._observation(),
             released=released,
-            outside=options,
-            inside=options,
         )
         unit.core = gateway
         unit.ports = [bus.attach(GATEWAY) for bus in self.buses.values()]
@@ -179,6 +180,8 @@ class Car:
             ecus=tuple(_entry(name, profile, certificate=certificate) for name, profile in placed),
             functional_id=spec.functional_ids[0] if spec.functional_ids else None,
             padding=spec.padding,
+            fd=spec.buses[0].fd,
+            brs=spec.buses[0].fd,
             vin_sources=(GATEWAY,),
             installed_units_did=spec.installed_units_did,
             second_factor_per_unlock=spec.make == "vag",
@@ -295,6 +298,11 @@ class Car:
         """Put the fault injector into the buses, or take it out (without it a frame costs less)."""
         for bus in self.buses.values():
             bus.faults = self.faults if on else None
+
+
+def _transport(bus: CanBus, profile: EcuProfile) -> IsoTpOptions:
+    """Return how a unit speaks ISO-TP on a bus."""
+    return IsoTpOptions(padding=profile.padding, tx_dl=64 if bus.fd else 8)
 
 
 def _entry(name: str, profile: EcuProfile, *, certificate: bool) -> EcuEntry:

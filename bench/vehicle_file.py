@@ -19,10 +19,21 @@ from wire.token import VIN_LEN
 
 FOLDER = Path(__file__).parent / "vehicles"
 OBD = "obd"
+BITRATE, DATA_BITRATE = 500_000, 2_000_000
 GATEWAY = "gateway"
 VIN_DID = 0xF190
 T = TypeVar("T")
 KEYS = ("title", "make", "vin", "odometer_km", "gateway", "functional_ids", "buses", "ecus", "tester")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusSpec:
+    """A bus. Rates in bit/s; `fd`: CAN FD, and units on it send frames of up to 64 bytes with the bit-rate switch."""
+
+    name: str
+    fd: bool = False
+    bitrate: int = BITRATE
+    data_bitrate: int = DATA_BITRATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +57,7 @@ class VehicleSpec:
     gateway: GatewayProfile
     gateway_ecu: EcuProfile
     functional_ids: tuple[int, ...]
-    buses: tuple[str, ...]
+    buses: tuple[BusSpec, ...]
     ecus: tuple[PlacedEcu, ...]
     padding: int | None
     installed_units_did: int | None
@@ -66,8 +77,9 @@ def load_vehicle(name: str) -> VehicleSpec:
 def _read_file(path: Path) -> VehicleSpec:
     node = load(path)
     node.mapping(KEYS)
-    buses = tuple(item.text() for item in node.require("buses").items())
-    if not buses or buses[0] != OBD or len(set(buses)) != len(buses):
+    buses = tuple(_bus(item) for item in node.require("buses").items())
+    names = tuple(bus.name for bus in buses)
+    if not names or names[0] != OBD or len(set(names)) != len(names):
         raise node.require("buses").error(f"the first bus is the tester's and is called {OBD!r}; each stands once")
     vin = node.require("vin").text()
     if len(vin) != VIN_LEN or not vin.isalnum() or not vin.isascii():
@@ -78,7 +90,7 @@ def _read_file(path: Path) -> VehicleSpec:
         tester.mapping(("padding", "installed_units_did"))
     odometer = node.get("odometer_km")
     gateway_ecu = _with_vin(_loaded(gateway.require("ecu"), load_profile), vin)
-    placed = {key: (_placed(entry, key, buses, vin), entry) for key, entry in node.require("ecus").mapping().items()}
+    placed = {key: (_placed(entry, key, names, vin), entry) for key, entry in node.require("ecus").mapping().items()}
     _check_identifiers(gateway, gateway_ecu, node.require("functional_ids"), placed.values())
     return VehicleSpec(
         name=path.stem,
@@ -131,6 +143,20 @@ def _check_identifiers(
             claim(can_id, repr(ecu.name), node)
     for number, item in enumerate(functional.items(), 1):
         claim(item.integer(0, 0x9FFF_FFFF), f"functional request {number}", item)
+
+
+def _bus(node: Node) -> BusSpec:
+    """Read a bus: its name alone, or a mapping with its rates."""
+    if isinstance(node.value, str):
+        return BusSpec(name=node.text())
+    node.mapping(("name", "fd", "bitrate", "data_bitrate"))
+    fd, bitrate, data_bitrate = (node.get(key) for key in ("fd", "bitrate", "data_bitrate"))
+    return BusSpec(
+        name=node.require("name").text(),
+        fd=fd.boolean() if fd else False,
+        bitrate=bitrate.integer(10_000, 1_000_000) if bitrate else BITRATE,
+        data_bitrate=data_bitrate.integer(10_000, 8_000_000) if data_bitrate else DATA_BITRATE,
+    )
 
 
 def _placed(node: Node, name: str, buses: tuple[str, ...], vin: str) -> PlacedEcu:

@@ -18,7 +18,7 @@ from sgw_sim.policy import ALLOWED, Decision, Verdict, decide
 from sgw_sim.profile import GatewayProfile
 from wire.frame import Frame
 from wire.isotp import Channel
-from wire.isotp_door import CLASSIC, Aborted, Failed, FirstFrame, IsoTpOptions, Received, Segment, Sent
+from wire.isotp_door import Aborted, Failed, FirstFrame, IsoTpOptions, Received, Segment, Sent
 from wire.isotp_pdu import first_frame_room, single_frame
 from wire.isotp_stack import IsoTpStack
 from wire.token import Scope
@@ -120,7 +120,7 @@ class _Route:
 class Gateway:
     """One gateway as a `wire.endpoint.Core`. `released(scope, now_ns)` asks its own gate; `arming` is the bonnet's filter.
 
-    `ports`: how many buses it stands on, where there are more than units.
+    `transport`: how it speaks ISO-TP on each of its buses, the OBD bus first.
     """
 
     def __init__(  # noqa: PLR0913 - what a gateway is wired to, by name
@@ -134,30 +134,27 @@ class Gateway:
         own_ids: tuple[int, int],
         first: Observation,
         released: Callable[[Scope, int], bool] | None = None,
-        outside: IsoTpOptions = CLASSIC,
-        inside: IsoTpOptions = CLASSIC,
-        ports: int = 1,
+        transport: Sequence[IsoTpOptions],
     ) -> None:
         self.name = name
         self.profile = profile
         self.server = server
         self.arming = FilterArming(first)
         self.log: deque[GatewayRecord] = deque(maxlen=LOG_LIMIT)
-        ports = max(ports, 1 + max((route.port for route in routes), default=0))
-        self.stack = stack = IsoTpStack(ports)
+        self.stack = stack = IsoTpStack(len(transport))
         self.outputs = stack.outputs
         self._released = released or (lambda _scope, _now_ns: False)
-        self._outside_options = outside
-        self._own = stack.add(OBD, tx_id=own_ids[1], rx_id=own_ids[0], options=outside)
-        self._routes = [self._add_route(spec, outside, inside) for spec in routes]
+        self._own = stack.add(OBD, tx_id=own_ids[1], rx_id=own_ids[0], options=transport[OBD])
+        self._routes = [self._add_route(spec, transport[OBD], transport[spec.port]) for spec in routes]
         self._busy: dict[_Route, None] = {}
         self._functional_sid = 0
         self._functional_until_ns = -1
         self._fan_out: dict[Channel, list[Channel]] = {}
         for can_id in functional_ids:
-            heard = stack.add(OBD, tx_id=None, rx_id=can_id, options=outside, functional=True)
+            heard = stack.add(OBD, tx_id=None, rx_id=can_id, options=transport[OBD], functional=True)
             self._fan_out[heard] = [
-                stack.add(port, tx_id=can_id, rx_id=None, options=inside, functional=True) for port in range(1, ports)
+                stack.add(port, tx_id=can_id, rx_id=None, options=inside, functional=True)
+                for port, inside in enumerate(transport[1:], OBD + 1)
             ]
 
     def _add_route(self, spec: RouteSpec, outside: IsoTpOptions, inside: IsoTpOptions) -> _Route:
@@ -401,7 +398,7 @@ class Gateway:
         """
         if route.outside.sending:
             return
-        options, total, have = self._outside_options, route.total, len(route.buffer)
+        options, total, have = route.outside.options, route.total, len(route.buffer)
         fits_single = total <= 62 and single_frame(bytes(total), options.tx_dl, None) is not None
         if fits_single:
             if have >= total:

@@ -155,12 +155,13 @@ class Rig:
         unit: IsoTpOptions = CLASSIC,
         inner_bitrate: int = 500_000,
         fd_outside: bool = False,
+        fd_inside: bool = False,
         seed: int = 1,
         **profile_values: object,
     ) -> None:
         self.world = world = World(seed)
         self.obd = CanBus(world, "obd", fd=fd_outside)
-        self.inner = [CanBus(world, name, bitrate=inner_bitrate) for name in ("powertrain", "body")]
+        self.inner = [CanBus(world, name, bitrate=inner_bitrate, fd=fd_inside) for name in ("powertrain", "body")]
         self.outside, self.inside = Ear(self.obd), [Ear(bus) for bus in self.inner]
         self.server = OwnServer()
         self.granted = granted
@@ -176,8 +177,7 @@ class Rig:
             own_ids=(OWN_REQUEST, OWN_RESPONSE),
             first=Observation(bonnet_open=False, odometer_km=odometer_km),
             released=lambda scope, now_ns: scope & self.granted == scope,
-            outside=outside,
-            inside=inside,
+            transport=[outside, *(inside for _ in self.inner)],
         )
         ports = [bus.attach("gateway") for bus in (self.obd, *self.inner)]
         self.endpoint = Endpoint(
