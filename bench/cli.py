@@ -13,11 +13,31 @@ import typer
 
 app = typer.Typer(
     name="sgw-bench",
-    help="Simulated vehicle security gateways, and the chain that opens them: login, token, unlock, work, re-lock.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode=None,  # plain help is on the screen in half the time
 )
+
+
+def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"sgw-bench {version('sgw-bench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+) -> None:
+    """Simulated vehicle security gateways, and the chain that opens them: login, token, unlock, work, re-lock."""
+
 
 Targets = Annotated[
     list[str] | None,

@@ -9,6 +9,7 @@ import shlex
 import signal
 import struct
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -290,3 +291,8 @@ def test_ctrl_c_ends_cleanly_with_status_130(command: tuple[str, ...], tmp_path:
         process.kill()
     assert process.returncode == 130
     assert errors == ""
+
+
+def test_the_version_is_the_installed_one(sgw_bench: Here, tmp_path: Path) -> None:
+    done = sgw_bench("--version", cwd=tmp_path)
+    assert done.stdout.strip() == f"sgw-bench {version('sgw-bench')}"
