@@ -232,6 +232,16 @@ class DiagnosticLink:
         self._keep_alive_peers = None if targets is None else tuple(self._peers[self.car.ecu(n).name] for n in targets)
         self._keep_alive.set(self.world.now_ns + self.options.keep_alive_ns if on else None)
 
+    def hold_session(self, target: str) -> None:
+        """See that `target` is kept alive from now on: with all others, or beside those that were named before."""
+        if self.keeps_alive and self._keep_alive_peers is None:
+            return
+        named = tuple(peer.name for peer in self._keep_alive_peers or ()) if self.keeps_alive else ()
+        if not named and self._functional is not None:
+            self.keep_alive()
+        elif target not in named:
+            self.keep_alive(targets=(*named, target))
+
     @property
     def keeps_alive(self) -> bool:
         """Whether the keep-alive is running."""

@@ -9,22 +9,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from udsoncan.exceptions import NegativeResponseException
+from udsoncan.exceptions import InvalidResponseException, NegativeResponseException, UnexpectedResponseException
 
 from vci_driver.authenticator import Authenticator
 from vci_driver.car_map import CarMap, UnlockScheme
 from vci_driver.link import DiagnosticLink
+from vci_driver.link_errors import AnswerCutOff, StillPending
 from vci_driver.manual_flow import REQUEST, TOKEN, decode_text, encode_text
 from vci_driver.outcome import LockState, StepFailed, UnlockFailed, UnlockReport, UnlockResult
 from vci_driver.portal_client import NotLoggedIn, PortalClient, UnlockWish
 from vci_driver.uds_connection import EcuClient, make_client
-from vci_driver.unlocking import ASK_ERRORS, CertificateScheme, Scheme, SfdScheme, read_state
+from vci_driver.unlocking import ASK_ERRORS, CertificateScheme, LockStateUnknown, Scheme, SfdScheme, read_state
 from wire.entropy import Entropy
-from wire.errors import LocalMisuse, RemoteTimeout
+from wire.errors import LocalMisuse, RemoteFault, RemoteTimeout
 from wire.portal_api import LoginStep, PortalError, PortalErrorCode, Unlock, UnlockKind
 from wire.seed_key import compute_key
 from wire.token import ALL_SCOPES, RequestStructure, Role, TokenFormatError
-from wire.uds import Session
+from wire.uds import Nrc, Session
 
 VIN_DID, PART_NUMBER_DID, NAME_DID, STATE_DID, ACTIVE_SESSION_DID = 0xF190, 0xF187, 0xF197, 0x0174, 0xF186
 WORKSHOP_CODE_DID, PROGRAMMING_DATE_DID, CODING_DID = 0xF198, 0xF199, 0x0600
@@ -44,6 +45,13 @@ LOGON_CODES = frozenset(
     }
 )
 """Portal refusals that mean: the user log-on failed (-3); any other means that no token came (-5)."""
+
+LOCKED_CODES = frozenset({Nrc.securityAccessDenied, Nrc.authenticationRequired})
+BEFORE_THE_LOCK = frozenset({Nrc.busyRepeatRequest, Nrc.serviceNotSupported, Nrc.serviceNotSupportedInActiveSession})
+"""Refusals that come before a server looks at its lock (ISO 14229-1, order of refusal)."""
+
+NOT_SAID = (NegativeResponseException, InvalidResponseException, UnexpectedResponseException, RemoteFault)
+"""What a unit may do instead of telling what a scan asks. A lost adapter is none of it: that ends the scan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +123,7 @@ class Tester:
 
     def identify(self) -> Identification:
         """Read the VIN and the list of installed units."""
+        self.vin = None  # another car may hang on the socket by now
         errors: list[Exception] = []
         for source in self.car.vin_sources or (self.car.gateway,):
             try:
@@ -145,9 +154,11 @@ class Tester:
         entry = self.car.ecu(name)
         try:
             part_number = self._read(name, PART_NUMBER_DID).decode("ascii", "replace")
-        except RemoteTimeout:
-            return UnitReport(name=name, title=entry.title, address=entry.address, reachable=False)
-        except NegativeResponseException:
+        except RemoteTimeout as silence:
+            if not isinstance(silence.__cause__, StillPending | AnswerCutOff):  # then it did say something
+                return UnitReport(name=name, title=entry.title, address=entry.address, reachable=False)
+            part_number = ""
+        except NOT_SAID:
             part_number = ""
         return UnitReport(
             name=name,
@@ -168,13 +179,13 @@ class Tester:
     def _text_or_nothing(self, name: str, did: int) -> str:
         try:
             return self._read(name, did).decode("ascii", "replace").strip()
-        except ASK_ERRORS:
+        except NOT_SAID:
             return ""
 
     def _dtc_count(self, name: str) -> int | None:
         try:
             response = self.ecu(name).get_number_of_dtc_by_status_mask(ALL_DTCS)
-        except ASK_ERRORS:
+        except NOT_SAID:
             return None
         return None if response is None else int(response.service_data.dtc_count)
 
@@ -183,7 +194,7 @@ class Tester:
             return None
         try:
             return read_state(self.ecu(name)).locked
-        except ASK_ERRORS:
+        except NOT_SAID:
             return None
 
     # ---- the person
@@ -273,8 +284,7 @@ class Tester:
             client.change_session(Session.extendedDiagnosticSession)
         except ASK_ERRORS as error:
             raise StepFailed(UnlockResult.READING_STATE_FAILED, error) from error
-        if not self.link.keeps_alive:
-            self.link.keep_alive()
+        self.link.hold_session(name)
         return client
 
     def _issued(self, wish: UnlockWish) -> Unlock:
@@ -307,7 +317,10 @@ class Tester:
             raise StepFailed(UnlockResult.READING_STATE_FAILED, error) from error
 
     def unlock_state(self, name: str) -> LockState:
-        """Return whether the lock of `name` is open. A certificate gateway is asked by a harmless protected request."""
+        """Return whether the lock of `name` is open. A certificate gateway is asked by a harmless protected request.
+
+        Raises `LockStateUnknown` where the unit does not say, and what udsoncan raises.
+        """
         holder = self.car.holder_of(name)
         match holder.scheme:
             case UnlockScheme.SFD:
@@ -325,8 +338,10 @@ class Tester:
         try:
             client.request_seed(level)
         except NegativeResponseException as refused:
-            if refused.response.code in (0x33, 0x34):
+            if refused.response.code in LOCKED_CODES:
                 return LockState(locked=True)
+            if refused.response.code in BEFORE_THE_LOCK:
+                raise LockStateUnknown(f"{name!r} does not say whether it is open: {refused}") from refused
         return LockState(locked=False)
 
     def relock(self, name: str) -> None:
@@ -388,11 +403,17 @@ class Tester:
     def write_coding(self, name: str, data: bytes) -> None:
         """Extended session, programming date, workshop code, coding. Raises what udsoncan raises."""
         client = self.ecu(name)
-        if self._read(name, ACTIVE_SESSION_DID)[-1:] != bytes((Session.extendedDiagnosticSession,)):
+        if not self._in_extended_session(name):
             client.change_session(Session.extendedDiagnosticSession)  # not again: it would close an open 0x27 level
         client.write_data_by_identifier(PROGRAMMING_DATE_DID, self.today())
         client.write_data_by_identifier(WORKSHOP_CODE_DID, WORKSHOP_CODE)
         client.write_data_by_identifier(CODING_DID, data)
+
+    def _in_extended_session(self, name: str) -> bool:
+        try:
+            return self._read(name, ACTIVE_SESSION_DID)[-1:] == bytes((Session.extendedDiagnosticSession,))
+        except NegativeResponseException:
+            return False  # it does not say
 
     def security_access(self, name: str, level: int) -> None:
         """Extended session, seed, key. Raises what udsoncan raises."""
