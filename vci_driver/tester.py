@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from udsoncan.exceptions import InvalidResponseException, NegativeResponseException, UnexpectedResponseException
 
 from vci_driver.authenticator import Authenticator
-from vci_driver.car_map import CarMap, UnlockScheme
+from vci_driver.car_map import CarMap, EcuEntry, UnlockScheme
 from vci_driver.link import DiagnosticLink
 from vci_driver.link_errors import AnswerCutOff, StillPending
 from vci_driver.manual_flow import REQUEST, TOKEN, decode_text, encode_text
@@ -21,10 +21,10 @@ from vci_driver.portal_client import NotLoggedIn, PortalClient, UnlockWish
 from vci_driver.uds_connection import EcuClient, make_client
 from vci_driver.unlocking import ASK_ERRORS, CertificateScheme, LockStateUnknown, Scheme, SfdScheme, read_state
 from wire.entropy import Entropy
-from wire.errors import LocalMisuse, RemoteFault, RemoteTimeout
+from wire.errors import ConfigError, LocalMisuse, RemoteFault, RemoteTimeout
 from wire.portal_api import LoginStep, PortalError, PortalErrorCode, Unlock, UnlockKind
 from wire.seed_key import compute_key
-from wire.token import ALL_SCOPES, RequestStructure, Role, TokenFormatError
+from wire.token import ALL_SCOPES, VIN_LEN, RequestStructure, Role, TokenFormatError
 from wire.uds import Nrc, Session
 
 VIN_DID, PART_NUMBER_DID, NAME_DID, STATE_DID, ACTIVE_SESSION_DID = 0xF190, 0xF187, 0xF197, 0x0174, 0xF186
@@ -127,7 +127,7 @@ class Tester:
         errors: list[Exception] = []
         for source in self.car.vin_sources or (self.car.gateway,):
             try:
-                self.vin = self._read(source, VIN_DID).decode("ascii", "replace")
+                self.vin = _vin(source, self._read(source, VIN_DID))
                 break
             except ASK_ERRORS as error:
                 errors.append(error)
@@ -232,7 +232,7 @@ class Tester:
         scheme = self._scheme(holder.scheme)
         if scheme is None:
             misuse = LocalMisuse(f"{name!r} has no lock")
-            raise UnlockFailed(UnlockReport(ecu=name, result=UnlockResult.SERVICE_NOT_FOUND, cause=misuse))
+            raise UnlockFailed(UnlockReport(ecu=name, result=UnlockResult.SERVICE_NOT_FOUND, cause=misuse)) from misuse
         try:
             vin = self._known_vin()
             client = self._prepared(holder.name)
@@ -273,7 +273,8 @@ class Tester:
             try:
                 self.identify()
             except ASK_ERRORS as error:
-                raise StepFailed(UnlockResult.READING_STATE_FAILED, error) from error
+                if self.vin is None:  # without the list of units it goes on
+                    raise StepFailed(UnlockResult.READING_STATE_FAILED, error) from error
         assert self.vin is not None
         return self.vin
 
@@ -290,12 +291,14 @@ class Tester:
     def _issued(self, wish: UnlockWish) -> Unlock:
         self.on_progress(Progress(text="asking the back end"))
         try:
-            return self.portal.request_unlock(wish, self._second_factor_code())
+            unlock = self.portal.request_unlock(wish, self._second_factor_code())
         except NotLoggedIn as error:
             raise StepFailed(UnlockResult.LOGON_FAILED, error) from error
         except PortalError as error:
-            logon = error.code in LOGON_CODES
-            raise StepFailed(UnlockResult.LOGON_FAILED if logon else UnlockResult.NO_TOKEN_RECEIVED, error) from error
+            raise StepFailed(portal_result(error), error) from error
+        if not unlock.payload:
+            raise StepFailed(UnlockResult.NO_TOKEN_RECEIVED, RemoteFault("the back end's answer is empty"))
+        return unlock
 
     def _second_factor_code(self) -> str | None:
         """Return a new code where the make asks for one at each unlock; waits, visibly, until the digits change."""
@@ -312,9 +315,13 @@ class Tester:
         if scheme.kind is UnlockKind.CERTIFICATE:
             return LockState(locked=False)
         try:
-            return read_state(self.ecu(name))
+            state = read_state(self.ecu(name))
         except ASK_ERRORS as error:
             raise StepFailed(UnlockResult.READING_STATE_FAILED, error) from error
+        if state.locked:
+            fault = RemoteFault(f"{name!r} answered well to the token and says that it is still locked")
+            raise StepFailed(UnlockResult.WRITING_TOKEN_FAILED, fault)
+        return state
 
     def unlock_state(self, name: str) -> LockState:
         """Return whether the lock of `name` is open. A certificate gateway is asked by a harmless protected request.
@@ -357,10 +364,17 @@ class Tester:
     # ---- the manual flow
 
     def export_request(self, name: str) -> str:
-        """Fetch an SFD request structure and return it as text that a person can carry to the portal."""
-        holder = self.car.holder_of(name)
-        vin = self._known_vin()
-        challenge = SfdScheme().challenge(self._prepared(holder.name))
+        """Fetch an SFD request structure and return it as text that a person can carry to the portal.
+
+        Raises `UnlockFailed`; and `LocalMisuse` where the lock is none that a token opens.
+        """
+        holder = self._sfd_holder(name)
+        try:
+            vin = self._known_vin()
+            challenge = SfdScheme().challenge(self._prepared(holder.name))
+        except StepFailed as failure:
+            report = UnlockReport(ecu=holder.name, result=failure.result, cause=failure.cause)
+            raise UnlockFailed(report) from failure.cause
         headers: Mapping[str, str] = {"Make": self.car.make, "VIN": vin, "Unit": f"{holder.address:02X}"}
         return encode_text(REQUEST, headers, challenge)
 
@@ -370,7 +384,7 @@ class Tester:
         try:
             structure = RequestStructure.decode(challenge)
         except TokenFormatError as error:
-            raise LocalMisuse(f"this is not an unlock request: {error}") from None
+            raise ConfigError(f"this is not an unlock request: {error}") from None
         wish = UnlockWish(
             kind=UnlockKind.SFD_TOKEN,
             make=headers.get("Make", self.car.make),
@@ -386,7 +400,7 @@ class Tester:
 
     def import_token(self, name: str, text: str) -> UnlockReport:
         """Write a token from text. Raises `ConfigError` for a text that is none, `UnlockFailed` when the unit refuses it."""
-        holder = self.car.holder_of(name)
+        holder = self._sfd_holder(name)
         _, payload = decode_text(TOKEN, text)
         scheme = SfdScheme()
         try:
@@ -397,6 +411,12 @@ class Tester:
             report = UnlockReport(ecu=holder.name, result=failure.result, cause=failure.cause)
             raise UnlockFailed(report) from failure.cause
         return UnlockReport(ecu=holder.name, result=UnlockResult.OK, minutes_left=state.minutes_left)
+
+    def _sfd_holder(self, name: str) -> EcuEntry:
+        holder = self.car.holder_of(name)
+        if holder.scheme is not UnlockScheme.SFD:
+            raise LocalMisuse(f"{name!r} has no lock that a token carried by hand opens")
+        return holder
 
     # ---- working
 
@@ -435,6 +455,18 @@ class Tester:
             return compute_key(way.algorithm, seed, way.secret, level)
 
         return key
+
+
+def portal_result(error: PortalError) -> UnlockResult:
+    """Return what a portal's refusal of an unlock means: that the log-on failed, or that no token came."""
+    return UnlockResult.LOGON_FAILED if error.code in LOGON_CODES else UnlockResult.NO_TOKEN_RECEIVED
+
+
+def _vin(source: str, value: bytes) -> str:
+    """Return a VIN as text: 17 letters and digits (ISO 3779); a unit that was never told one has other bytes there."""
+    if len(value) != VIN_LEN or not value.isalnum():
+        raise RemoteFault(f"{source!r} answered {value[:VIN_LEN].hex(' ')} instead of a VIN")
+    return value.decode("ascii")
 
 
 def bcd_date(utc_s: int) -> bytes:

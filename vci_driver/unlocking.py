@@ -20,7 +20,7 @@ from vci_driver.outcome import LockState, StepFailed, UnlockResult
 from vci_driver.uds_connection import EcuClient
 from wire.diag_cert import COMMUNICATION_CONFIGURATION, prove_ownership
 from wire.entropy import Entropy
-from wire.errors import BenchError, RemoteFault
+from wire.errors import CarrierFault, RemoteFault
 from wire.portal_api import UnlockKind
 from wire.uds import AuthenticationReturn, Nrc
 
@@ -33,8 +33,14 @@ ROUTINE_INFO = 0x24
 STATE_LEN = 4
 STATE_OPEN = 0x01
 
-ASK_ERRORS = (NegativeResponseException, InvalidResponseException, UnexpectedResponseException, BenchError)
-"""What a udsoncan call over our link can raise when the other side, or the way there, is at fault."""
+ASK_ERRORS = (
+    NegativeResponseException,
+    InvalidResponseException,
+    UnexpectedResponseException,
+    RemoteFault,
+    CarrierFault,
+)
+"""What a udsoncan call over our link can raise when the other side, or the way there, is at fault. Our own mistakes pass."""
 
 _NOT_THERE = frozenset(
     {
@@ -47,6 +53,8 @@ _NOT_THERE = frozenset(
 
 MIN_CHALLENGE_LEN = 16
 """A shorter challenge could be collected and replayed; a careful tester signs none."""
+MAX_FIELD_LEN = 0xFFFF
+"""Lengths in 0x29 have 16 bits."""
 _ORDER_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -153,6 +161,8 @@ class CertificateScheme:
         private_key, self._private_key = self._private_key, None
         assert private_key is not None, "present follows challenge"
         try:
+            if len(payload) > MAX_FIELD_LEN:
+                raise RemoteFault(f"the back end issued {len(payload)} bytes: more than a certificate field holds")
             shown = client.verify_certificate_unidirectional(COMMUNICATION_CONFIGURATION, payload)
             assert shown is not None
             data = shown.service_data

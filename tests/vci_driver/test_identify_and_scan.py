@@ -14,6 +14,7 @@ from wire.errors import CarrierFault
 VIN = "WVWZZZCDZNW000001"
 READ_VIN, LIST, PART, NAME, DTCS, STATE = "22 F1 90", "22 2A 26", "22 F1 87", "22 F1 97", "19 01", "22 01 74"
 LOCKED, OPEN = "62 01 74 00 00 01 00", "62 01 74 01 02 01 59"
+NEVER_TOLD = f"62 F1 90 {'FF' * 17}"
 SAYS_VIN, ALL_THREE = {READ_VIN: text(0xF190, VIN)}, {LIST: "62 2A 26 19 01 17"}
 
 
@@ -26,7 +27,7 @@ def test_the_gateway_says_the_vin_and_which_units_are_installed() -> None:
 
 
 @pytest.mark.parametrize(
-    "gateway", [unit(ALL_THREE | {READ_VIN: refused}) for refused in ("7F 22 31", "", "62 F1 87 41")]
+    "gateway", [unit(ALL_THREE | {READ_VIN: refused}) for refused in ("7F 22 31", "", "62 F1 87 41", NEVER_TOLD)]
 )
 def test_the_next_source_says_the_vin_when_the_first_does_not(gateway: object) -> None:
     workshop = Workshop(gateway=gateway, engine=unit(SAYS_VIN))
