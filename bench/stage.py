@@ -13,6 +13,8 @@ from bench.vehicle_file import OBD
 from scenarios.stage import OutageKind, Outcome, OutcomeKind, TamperKind, TransportChange, VehicleChange
 from scenarios.strategy import Strategy
 from vci_driver.outcome import UnlockFailed, UnlockReport, UnlockResult
+from vci_driver.portal_client import NotLoggedIn
+from vci_driver.tester import portal_result
 from vci_driver.unlocking import ASK_ERRORS
 from wire.errors import ConfigError, LocalMisuse, NotOnThisCarrier, RemoteTimeout, WorldStopped
 from wire.faults import FOREVER_NS, FaultRule
@@ -130,7 +132,10 @@ class BenchStage:
 
     def race_login(self, person: str) -> Outcome:
         """See `Stage`."""
-        lost = self._bench.tester().race_login(person)
+        try:
+            lost = self._bench.tester().race_login(person)
+        except PortalError as error:
+            return portal_refused(error)
         message = " ".join(error.sentence for error in lost)
         facts: Facts = {"winners": 2 - len(lost), "message": message}
         return Outcome(
@@ -177,15 +182,19 @@ class BenchStage:
 
     def scan(self) -> Outcome:
         """See `Stage`."""
-        reports = self._bench.tester().scan()
-        facts: Facts = {
-            "units": tuple(report.name for report in reports if report.reachable),
-            "silent": tuple(report.name for report in reports if not report.reachable),
-            "dtcs": sum(report.dtcs or 0 for report in reports),
-        }
-        locked = sum(report.locked is True for report in reports)
-        text = f"{len(reports)} units, {facts['dtcs']} trouble codes, {locked} with a closed lock"
-        return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=facts)
+
+        def act() -> Outcome:
+            reports = self._bench.tester().scan()
+            facts: Facts = {
+                "units": tuple(report.name for report in reports if report.reachable),
+                "silent": tuple(report.name for report in reports if not report.reachable),
+                "dtcs": sum(report.dtcs or 0 for report in reports),
+            }
+            locked = sum(report.locked is True for report in reports)
+            text = f"{len(reports)} units, {facts['dtcs']} trouble codes, {locked} with a closed lock"
+            return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=facts)
+
+        return self._ask(act)
 
     def unlock(self, ecu: str, *, role: str, scope: Sequence[str] | None, hesitate_ns: int = 0) -> Outcome:
         """See `Stage`."""
@@ -284,29 +293,42 @@ class BenchStage:
         """See `Stage`."""
 
         def act() -> Outcome:
-            text = self._exported[ecu] = self._bench.tester().core.export_request(ecu)
+            try:
+                text = self._exported[ecu] = self._bench.tester().core.export_request(ecu)
+            except UnlockFailed as failed:
+                return unlock_failed(failed)
             return Outcome(kind=OutcomeKind.POSITIVE, text=f"request of {ecu} exported", facts={"text": text})
 
         return self._ask(act)
 
     def import_token(self, ecu: str, text: str | None) -> Outcome:
         """See `Stage`."""
-        core = self._bench.tester().core
+        if text is None:
+            signed = self._signed(ecu)
+            if isinstance(signed, Outcome):
+                return signed
+            text = signed
         try:
-            if text is None:
-                text = core.sign_request(self._exported.get(ecu, ""))
-            return self._opened(core.import_token(ecu, text))
-        except PortalError as error:
-            return portal_refused(error, result=UnlockResult.NO_TOKEN_RECEIVED)
+            return self._opened(self._bench.tester().core.import_token(ecu, text))
         except UnlockFailed as failed:
             return unlock_failed(failed)
         except ConfigError as error:
-            return Outcome(
-                kind=OutcomeKind.FAILED,
-                text=f"not a token: {error}",
-                result=int(UnlockResult.WRITING_TOKEN_FAILED),
-                facts={"reason": f"not a token: {error}"},
+            return _unfit(f"not a token: {error}", UnlockResult.WRITING_TOKEN_FAILED)
+
+    def _signed(self, ecu: str) -> str | Outcome:
+        """Take what was exported to the portal; return the token's text, or why there is none."""
+        if ecu not in self._exported:
+            raise LocalMisuse(
+                f"no request of {ecu!r} was exported on this stage: export it first, or give the token's text"
             )
+        try:
+            return self._bench.tester().core.sign_request(self._exported[ecu])
+        except PortalError as error:
+            return portal_refused(error, result=portal_result(error))
+        except NotLoggedIn as error:
+            return _unfit(str(error), UnlockResult.LOGON_FAILED)
+        except ConfigError as error:
+            return _unfit(str(error), UnlockResult.READING_REQUEST_FAILED)
 
     # ---- vehicle, wire, back end, time
 
@@ -429,6 +451,10 @@ def portal_refused(error: PortalError, *, result: int | None = None) -> Outcome:
         result=result,
         facts={"message": error.sentence},
     )
+
+
+def _unfit(reason: str, result: UnlockResult) -> Outcome:
+    return Outcome(kind=OutcomeKind.FAILED, text=reason, result=int(result), facts={"reason": reason})
 
 
 def unlock_failed(failed: UnlockFailed) -> Outcome:

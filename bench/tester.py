@@ -72,7 +72,9 @@ class BenchTester:
             used = code if code is not None else self._shown_code(who)
             return used
 
-        self.core.login(who.email, password or who.password, second_factor, lambda: who.authenticator)
+        self.core.login(
+            who.email, who.password if password is None else password, second_factor, lambda: who.authenticator
+        )
         self.accepted_code[person] = used
 
     def _shown_code(self, who: Person) -> str:
