@@ -140,6 +140,7 @@ class DiagnosticLink:
         peer.positive = sid + POSITIVE_OFFSET
         peer.suppressed = len(payload) > 1 and payload[1] >= SUPPRESS_POSITIVE_RESPONSE and sid in SUB_FUNCTION_SERVICES
         peer.pending = 0
+        peer.unexpected = None
         peer.receiving = False
         peer.sent_ns = None
         peer.limit_ns = now_ns + self._overall_ns
@@ -152,6 +153,8 @@ class DiagnosticLink:
         """Pump the world until the next answer to the request that `begin` sent, a 0x78 included."""
         results = peer.results
         if not results:
+            if peer.request is None:
+                raise LocalMisuse(f"nothing is under way to {peer.name!r}: its last answer was taken already")
             self.world.run_until(
                 cast("Callable[[], bool]", results.__len__),  # the world asks for truth only, after every callback
                 max(0, peer.limit_ns - self.world.now_ns),
