@@ -8,10 +8,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bench.bench import Bench, WitnessViolation
     from scenarios.stage import VehicleChange
+    from vci_driver.outcome import UnlockFailed
+    from wire.errors import BenchError, ConfigError, LocalMisuse, NotOnThisCarrier
+    from wire.portal_api import PortalError
 
-__all__ = ["Bench", "VehicleChange", "WitnessViolation"]
+__all__ = [
+    "Bench",
+    "BenchError",
+    "ConfigError",
+    "LocalMisuse",
+    "NotOnThisCarrier",
+    "PortalError",
+    "UnlockFailed",
+    "VehicleChange",
+    "WitnessViolation",
+]
 
-_HOMES = {"Bench": "bench.bench", "WitnessViolation": "bench.bench", "VehicleChange": "scenarios.stage"}
+_HOMES = {
+    "Bench": "bench.bench",
+    "BenchError": "wire.errors",
+    "ConfigError": "wire.errors",
+    "LocalMisuse": "wire.errors",
+    "NotOnThisCarrier": "wire.errors",
+    "PortalError": "wire.portal_api",
+    "UnlockFailed": "vci_driver.outcome",
+    "VehicleChange": "scenarios.stage",
+    "WitnessViolation": "bench.bench",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -11,6 +11,9 @@ from typing import Annotated
 
 import typer
 
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C ended: 128 and the number of SIGINT."""
+
 app = typer.Typer(
     name="sgw-bench",
     no_args_is_help=True,
@@ -63,7 +66,13 @@ def run(
     """
     from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     from bench.report.junit import check_writable, write_junit  # noqa: PLC0415
     from bench.report.terminal import STYLE, make_console, print_runs  # noqa: PLC0415
@@ -92,19 +101,29 @@ def run(
             style, text = STYLE[result.status], escape(f"{result.step.label}: {result.came}")
             steps_console.print(f"  [{style}]{result.status.value:7}[/] {text}", soft_wrap=True)
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
     quiet = not progress_console.is_terminal
-    with Progress(*columns, console=progress_console, transient=True, disable=quiet) as progress:
-        task = progress.add_task("playing", total=len(scenarios) * repeat)
-        for done in run_all(scenarios, seed=seed, repeat=repeat, trace_dir=trace, on_step=show):
-            runs.append(done)
-            progress.update(task, advance=1, description=done.played.scenario.name)
+    total, failed, interrupted = len(scenarios) * repeat, 0, False
+    try:
+        with Progress(*columns, console=progress_console, transient=True, disable=quiet) as progress:
+            task = progress.add_task("playing", total=total)
+            for done in run_all(scenarios, seed=seed, repeat=repeat, trace_dir=trace, on_step=show):
+                runs.append(done)
+                failed += done.played.status is Status.FAILED
+                text = done.played.scenario.name + (f" ({failed} failed so far)" if failed else "")
+                progress.update(task, advance=1, description=text)
+    except KeyboardInterrupt:
+        interrupted = True
     print_runs(console, runs)
+    if interrupted:
+        console.print(f"interrupted after {len(runs)} of {total}")
     if trace is not None:
         console.print(f"traces in {escape(str(trace))}", soft_wrap=True)
     if junit is not None:
         write_junit(runs, junit)
-    if any(done.played.status is Status.FAILED for done in runs):
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if failed:
         raise typer.Exit(1)
 
 

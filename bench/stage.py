@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bench.person import Person
 
 Facts = Mapping[str, object]
+SHOWN_BYTES = 64
 DONE = Outcome(kind=OutcomeKind.POSITIVE, text="done")
 
 
@@ -168,7 +169,7 @@ class BenchStage:
         except (LocalMisuse, ConfigError, NotOnThisCarrier, WorldStopped):
             raise
         except ASK_ERRORS as error:
-            return Outcome(kind=OutcomeKind.FAILED, text=f"{type(error).__name__}: {error}")
+            return Outcome(kind=OutcomeKind.FAILED, text=str(error) or type(error).__name__)
 
     def identify(self) -> Outcome:
         """See `Stage`."""
@@ -191,7 +192,9 @@ class BenchStage:
                 "dtcs": sum(report.dtcs or 0 for report in reports),
             }
             locked = sum(report.locked is True for report in reports)
-            text = f"{len(reports)} units, {facts['dtcs']} trouble codes, {locked} with a closed lock"
+            silent = sum(not report.reachable for report in reports)
+            units = f"{len(reports)} units" + (f" ({silent} silent)" if silent else "")
+            text = f"{units}, {facts['dtcs']} trouble codes, {locked} with a closed lock"
             return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=facts)
 
         return self._ask(act)
@@ -355,6 +358,8 @@ class BenchStage:
         if rule.bus is not None and rule.bus not in car.buses:
             raise LocalMisuse(f"there is no bus {rule.bus!r}; there are: {', '.join(car.buses)}")
         until_ns = rule.until_ns if rule.until_ns >= FOREVER_NS else now_ns + rule.until_ns
+        if rule.kind == "corrupt":
+            car.witness.doubt("what a status says while a fault corrupts frames")
         car.faults.add(replace(rule, from_ns=now_ns + rule.from_ns, until_ns=until_ns))
         car.inject_faults(on=True)
         return DONE
@@ -439,7 +444,13 @@ def answered(payload: bytes) -> Outcome:
     if payload[0] == NEGATIVE_RESPONSE and len(payload) == 3:
         nrc = payload[2]
         return Outcome(kind=OutcomeKind.NEGATIVE, text=f"refused with {nrc_name(nrc)}", payload=payload, nrc=nrc)
-    return Outcome(kind=OutcomeKind.POSITIVE, text=f"answered {payload[:16].hex(' ').upper()}", payload=payload)
+    return Outcome(kind=OutcomeKind.POSITIVE, text=f"answered {shown(payload)}", payload=payload)
+
+
+def shown(payload: bytes) -> str:
+    """Return bytes for people, all of them up to `SHOWN_BYTES`."""
+    text = payload[:SHOWN_BYTES].hex(" ").upper()
+    return text if len(payload) <= SHOWN_BYTES else f"{text} ... ({len(payload)} bytes)"
 
 
 def portal_refused(error: PortalError, *, result: int | None = None) -> Outcome:

@@ -92,6 +92,9 @@ def _read_file(path: Path) -> VehicleSpec:
     gateway_ecu = _with_vin(_loaded(gateway.require("ecu"), load_profile), vin)
     placed = {key: (_placed(entry, key, names, vin), entry) for key, entry in node.require("ecus").mapping().items()}
     _check_identifiers(gateway, gateway_ecu, node.require("functional_ids"), placed.values())
+    installed = _optional(tester, "installed_units_did", 0xFFFF)
+    units = [gateway_ecu, *(ecu.profile for ecu, _ in placed.values())]
+    gateway_ecu = _with_did(gateway_ecu, installed, bytes(unit.address & 0xFF for unit in units))
     return VehicleSpec(
         name=path.stem,
         title=node.require("title").text(),
@@ -104,7 +107,7 @@ def _read_file(path: Path) -> VehicleSpec:
         buses=buses,
         ecus=tuple(ecu for ecu, _ in placed.values()),
         padding=_optional(tester, "padding", 0xFF),
-        installed_units_did=_optional(tester, "installed_units_did", 0xFFFF),
+        installed_units_did=installed,
     )
 
 
@@ -169,10 +172,15 @@ def _placed(node: Node, name: str, buses: tuple[str, ...], vin: str) -> PlacedEc
 
 def _with_vin(profile: EcuProfile, vin: str) -> EcuProfile:
     """Return the profile with the vehicle's VIN in it: a unit knows in which car it stands."""
-    did = profile.dids.get(VIN_DID)
+    return _with_did(profile, VIN_DID, vin.encode("ascii"))
+
+
+def _with_did(profile: EcuProfile, number: int | None, value: bytes) -> EcuProfile:
+    """Return the profile with another value in an identifier, if it has that."""
+    did = None if number is None else profile.dids.get(number)
     if did is None:
         return profile
-    return replace(profile, dids={**profile.dids, VIN_DID: replace(did, value=vin.encode("ascii"))})
+    return replace(profile, dids={**profile.dids, did.did: replace(did, value=value)})
 
 
 def _optional(node: Node | None, key: str, high: int) -> int | None:

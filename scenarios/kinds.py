@@ -86,15 +86,16 @@ def choice(*words: str) -> Kind:
     return Kind(name=" | ".join(words), read=read, schema={"enum": list(words)})
 
 
-def list_of(kind: Kind) -> Kind:
+def list_of(kind: Kind, *, at_least: int = 0) -> Kind:
     """Return the kind of lists of another kind."""
 
     def read(value: object) -> tuple[object, ...]:
-        if not isinstance(value, list) or not value:
-            raise ValueError(f"expected a list, got {value!r}")
+        if not isinstance(value, list) or len(value) < at_least:
+            raise ValueError(f"expected a list{' with something in it' if at_least else ''}, got {value!r}")
         return tuple(kind.read(item) for item in value)
 
-    return Kind(name=f"list of {kind.name}", read=read, schema={"type": "array", "items": kind.schema, "minItems": 1})
+    schema = {"type": "array", "items": kind.schema, "minItems": at_least}
+    return Kind(name=f"list of {kind.name}", read=read, schema=schema)
 
 
 def _probability(value: object) -> float:

@@ -78,6 +78,9 @@ def _play_step(step: Step, stage: Stage) -> tuple[StepResult, str]:
     except BenchError as error:
         came = str(error) if isinstance(error, StateUnreachable) else f"{type(error).__name__}: {error}"
         status, why = Status.FAILED, f"line {step.line}, {step.label}: expected {expected}, but {came}"
+    except Exception as error:  # noqa: BLE001 - a mistake of ours fails this step, and the run goes on
+        came = f"a mistake in the bench itself, please report it: {type(error).__name__}: {error}"
+        status, why = Status.FAILED, f"line {step.line}, {step.label}: expected {expected}, but {came}"
     else:
         ended_ns = stage.now_ns()
         mismatch = step.expect.mismatch(outcome, ended_ns - began_ns)

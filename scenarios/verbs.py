@@ -252,7 +252,11 @@ _TABLE = (
         params=(
             ECU,
             Param(name="role", kind=ROLE, default="after-sales", doc="in which role"),
-            Param(name="scope", kind=list_of(SCOPE), doc="what is asked for; all that the role may when left out"),
+            Param(
+                name="scope",
+                kind=list_of(SCOPE, at_least=1),
+                doc="what is asked for; all that the role may when left out",
+            ),
             Param(name="hesitate", kind=DURATION, default=0, doc="wait so long before the last word, token or proof"),
         ),
         act=lambda s, a: s.unlock(a["ecu"], role=a["role"], scope=a["scope"], hesitate_ns=a["hesitate"]),

@@ -144,6 +144,10 @@ def loads(text: str, path: str = "<text>") -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = str(error.problem) if isinstance(error, _Refused) else f"not YAML: {error.problem}"
+        if error.problem == "mapping values are not allowed here":
+            problem += (
+                "; what has lines below it ends in a colon, as in '- identify:', and text with a colon stands in quotes"
+            )
         raise ConfigError(problem, path=path, line=mark.line + 1 if mark else None) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: of escapes such as "\\U00110000"
         raise ConfigError(f"not YAML: {' '.join(str(error).split())}", path=path) from None

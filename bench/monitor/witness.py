@@ -149,6 +149,7 @@ class Witness:
         self._issued: list[AuditRecord] = []
         self._asleep = False
         self._supplied = True
+        self._doubtful = False
         self._new = self._filter_open = car.odometer_km <= ARMED_ABOVE_KM
         self._bonnet_open = False
         self._odometer_closed_km: int | None = None
@@ -365,8 +366,16 @@ class Witness:
     def _utc_s(self, now_ns: int) -> int:
         return self._epoch_utc_s + now_ns // 1_000_000_000
 
+    def doubt(self, what: str) -> None:
+        """Learn that a status may be wrong without anybody lying, and say so in the report."""
+        if what not in self.blind:
+            self.blind.append(what)
+        self._doubtful = True
+
     def _status(self, now_ns: int, unit: WatchedUnit, answer: bytes, asked_ns: int) -> None:
         book = self._books[unit.name]
+        if self._doubtful:
+            return
         if answer[3:4] == b"\x01" and not self._live(book, asked_ns) and asked_ns - book.ended_ns >= GRACE_NS:
             rule = "a grant outlived its window" if book.left_ns else "says open without a grant"
             self._report(now_ns, rule, unit, "the status says open")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
@@ -14,10 +15,12 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]")
 
 
 def check_writable(path: Path) -> None:
-    """Raise `OSError` now for what could not be written after a long run."""
+    """Raise `OSError` now for what could not be written after a long run; an older report is taken away."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8"):
         pass
+    if path.is_file():
+        path.unlink()
 
 
 def write_junit(runs: Sequence[Run], path: Path) -> None:
@@ -28,21 +31,24 @@ def write_junit(runs: Sequence[Run], path: Path) -> None:
     counts = {"tests": str(len(runs)), "failures": str(failed), "errors": "0", "skipped": str(skipped)}
     root = Element("testsuites", counts | {"time": f"{total_s:.3f}"})
     suite = SubElement(root, "testsuite", counts | {"name": "sgw-bench", "time": f"{total_s:.3f}"})
+    turns = Counter(run.played.scenario.path for run in runs)
     for run in runs:
-        _case(suite, run)
+        _case(suite, run, repeated=turns[run.played.scenario.path] > 1)
     indent(root)
     check_writable(path)
-    ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    beside = path.with_name(f".{path.name}.part")  # a report is there whole or not at all
+    ElementTree(root).write(beside, encoding="utf-8", xml_declaration=True)
+    beside.replace(path)
 
 
-def _case(suite: Element, run: Run) -> None:
+def _case(suite: Element, run: Run, *, repeated: bool) -> None:
     played = run.played
     case = SubElement(
         suite,
         "testcase",
         {
             "classname": f"sgw-bench.{played.scenario.vehicle}",
-            "name": played.scenario.name,
+            "name": f"{played.scenario.name}[{run.seed}]" if repeated else played.scenario.name,
             "time": f"{run.wall_s:.3f}",
         },
     )

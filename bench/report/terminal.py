@@ -20,7 +20,7 @@ STYLE = {Status.PASSED: "green", Status.FAILED: "bold red", Status.SKIPPED: "yel
 
 
 VEHICLE_FROM_WIDTH = 95
-"""Narrower terminals have no room for the vehicle; the failures name it."""
+"""Narrower terminals have no room for vehicle and times; the failures and the last line name them."""
 PIPE_WIDTH = 160
 """Columns where no terminal says how many it has: a log or a filter wants whole names."""
 
@@ -35,6 +35,9 @@ def make_console() -> Console:
 
 def format_duration(duration_ns: int) -> str:
     """Return a world duration for people: `92 min 14 s`, `3.2 s`, `140 ms`."""
+    if duration_ns >= 36_000_000_000_000:
+        hours, rest_ns = divmod(duration_ns, 3_600_000_000_000)
+        return f"{hours} h {rest_ns // 60_000_000_000} min"
     if duration_ns >= 60_000_000_000:
         minutes, rest_ns = divmod(duration_ns, 60_000_000_000)
         return f"{minutes} min {rest_ns // 1_000_000_000} s"
@@ -55,11 +58,12 @@ def print_runs(console: Console, runs: Sequence[Run]) -> None:
     if with_vehicle:
         table.add_column("vehicle", no_wrap=True, overflow="ellipsis")
     table.add_column("result", no_wrap=True)
-    for heading in ("steps", "bench time", "took", "seed"):
+    for heading in ("steps", "bench time", "took", "seed") if with_vehicle else ("steps", "seed"):
         table.add_column(heading, justify="right", no_wrap=True)
     for of_one in turns.values():
         name, vehicle, *rest = _row(of_one)
-        table.add_row(name, *([vehicle] if with_vehicle else []), *rest)
+        result, steps, _bench_time, _took, seed = rest
+        table.add_row(*((name, vehicle, *rest) if with_vehicle else (name, result, steps, seed)))
     console.print(table)
     for run in runs:
         if run.played.status is not Status.PASSED:

@@ -9,8 +9,10 @@ from pathlib import Path
 from scenarios.model import Scenario, load_scenario
 from wire.errors import ConfigError
 from wire.names import suggestion
+from wire.strict_yaml import load
 
 LIBRARY = Path(__file__).parent
+KEYS_OF_CARS = frozenset({"ecus", "extends", "request_id", "allow"})
 
 
 def find(targets: Sequence[str]) -> list[Scenario]:
@@ -57,4 +59,14 @@ def _find_one(target: str) -> list[Scenario]:
 
 
 def _load_all(folder: Path) -> list[Scenario]:
-    return [load_scenario(file, in_library=folder == LIBRARY) for file in sorted(folder.glob("*.yaml"))]
+    files = sorted(file for file in folder.rglob("*") if file.suffix in (".yaml", ".yml") and file.is_file())
+    return [load_scenario(file, in_library=folder == LIBRARY) for file in files if not _is_of_a_car(file)]
+
+
+def _is_of_a_car(file: Path) -> bool:
+    """Return whether a file describes a vehicle, a control unit or a gateway; such files may lie beside scenarios."""
+    try:
+        keys = load(file).value
+    except ConfigError:
+        return False  # whatever it is, it shall be seen
+    return isinstance(keys, dict) and "steps" not in keys and not KEYS_OF_CARS.isdisjoint(keys)

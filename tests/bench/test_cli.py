@@ -161,7 +161,12 @@ def test_junit_is_xml_with_counts_and_the_replay_command(sgw_bench: Here, failin
     for element in (root, suite):
         assert [element.get(key) for key in ("tests", "failures", "errors", "skipped")] == ["4", "2", "0", "0"]
     cases = suite.findall("testcase")
-    assert [case.get("name") for case in cases] == ["vag-global-scan"] * 2 + ["my failing"] * 2
+    assert [case.get("name") for case in cases] == [
+        "vag-global-scan[0]",
+        "vag-global-scan[1]",
+        "my failing[0]",
+        "my failing[1]",
+    ]
     failure = cases[3].find("failure")
     assert failure is not None
     assert "line 5, unlock cluster: expected a positive answer" in (failure.get("message") or "")
@@ -296,3 +301,38 @@ def test_ctrl_c_ends_cleanly_with_status_130(command: tuple[str, ...], tmp_path:
 def test_the_version_is_the_installed_one(sgw_bench: Here, tmp_path: Path) -> None:
     done = sgw_bench("--version", cwd=tmp_path)
     assert done.stdout.strip() == f"sgw-bench {version('sgw-bench')}"
+
+
+def test_an_interrupted_run_says_how_far_it_came_and_leaves_a_whole_report(sgw_bench: Here, tmp_path: Path) -> None:
+    out = tmp_path / "junit.xml"
+    out.write_text("yesterday's, all green")
+    words = ("run", "vag-token-replay", "--repeat", "100000", "--junit", str(out))
+    with subprocess.Popen(
+        [*COMMAND, *words, "-v"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline()  # it plays, and has taken the older report away
+        running.send_signal(signal.SIGINT)
+        said = running.stdout.read()
+        running.wait(timeout=60)
+    assert running.returncode == 130
+    assert re.search(r"interrupted after \d+ of 100000", said)
+    assert int(ET.fromstring(out.read_bytes()).get("tests") or "-1") >= 0  # noqa: S314 - our own file
+
+
+def test_a_folder_plays_its_scenarios_and_those_below_and_leaves_the_files_of_the_car_alone(
+    sgw_bench: Here, tmp_path: Path
+) -> None:
+    scenario = "title: One\nvehicle: CAR\nsteps:\n  - identify:\n    expect: {units: [gateway, cluster]}\n"
+    (tmp_path / "car.yaml").write_text(
+        "title: Small\nmake: vag\nvin: WVWZZZAAZTW000044\ngateway: {profile: vag-j533, ecu: vag/gateway}\n"
+        "functional_ids: [0x700]\nbuses: [obd, body]\necus:\n  cluster: {profile: mine.yaml, bus: body}\n"
+        "tester: {installed_units_did: 0x2A26}\n"
+    )
+    (tmp_path / "mine.yaml").write_text("extends: vag/cluster\naddress: 0x36\n")
+    (tmp_path / "one.yaml").write_text(scenario.replace("CAR", "car.yaml"))
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "two.yml").write_text(scenario.replace("CAR", "../car.yaml"))
+    done = sgw_bench("run", ".", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bench import Bench, VehicleChange
-from bench.stage import BenchStage, answered, unlock_failed
+from bench.stage import BenchStage, answered, shown, unlock_failed
 from scenarios.stage import OutageKind, Outcome, OutcomeKind, TamperKind, TransportChange
 from vci_driver.outcome import UnlockFailed, UnlockReport, UnlockResult
 from wire.errors import LocalMisuse, RemoteTimeout, WorldStopped
@@ -318,3 +318,23 @@ def test_the_bus_of_a_unit_is_told_by_name(stage: BenchStage) -> None:
 def test_an_answer_s_bytes_say_what_kind_of_outcome_it_is(payload: bytes, kind: OutcomeKind, nrc: int | None) -> None:
     outcome = answered(payload)
     assert (outcome.kind, outcome.nrc, outcome.payload) == (kind, nrc, payload)
+
+
+def test_a_scan_says_how_many_units_were_silent() -> None:
+    stage = Bench(vehicle="vag-golf").stage
+    stage.change_vehicle(VehicleChange(supply_mv=0))
+    assert stage.scan().text == "9 units (9 silent), 0 trouble codes, 0 with a closed lock"
+
+
+def test_an_answer_is_shown_whole_up_to_64_bytes() -> None:
+    stage = Bench(vehicle="vag-golf").stage
+    assert stage.request("cluster", bytes.fromhex("22 F1 90")).text.endswith("30 30 30 30 30 31")
+    assert shown(bytes(65)).endswith("00 ... (65 bytes)")
+
+
+def test_a_status_is_not_held_against_the_car_while_a_fault_corrupts_frames() -> None:
+    bench = Bench(seed=2, vehicle="vag-golf")
+    bench.stage.add_fault(FaultRule(kind="corrupt", probability=0.3))
+    bench.stage.scan()
+    assert bench.violations() == []
+    assert "what a status says while a fault corrupts frames" in bench.car.witness.blind_spots()

@@ -200,3 +200,13 @@ def test_a_failure_in_a_state_on_the_way_tells_the_step_that_asked_for_it(scenar
     assert "line 5, reach" in run.played.reason
     assert "state 'unlocked' cannot be reached: unlock:" in run.played.reason
     assert len(run.played.steps) == 2
+
+
+def test_a_mistake_in_the_bench_fails_the_step_and_not_the_whole_run(
+    scenario: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.stage.BenchStage.identify", lambda _: 1 / 0)
+    run = run_one(scenario("identify"), seed=0)
+    assert run.played.status is Status.FAILED
+    assert "a mistake in the bench itself" in run.played.reason
+    assert "ZeroDivisionError" in run.played.reason

@@ -28,6 +28,8 @@ S = 10**9
         ("0.1 s", 100_000_000),  # exact, not 0.1 as a float
         ("4.35 s", 4_350_000_000),
         ("720 h", 30 * 24 * 3600 * S),
+        ("1 h 30 min", 5400 * S),
+        ("89min59.5s", 5399 * S + S // 2),
     ],
 )
 def test_a_duration_is_read_to_the_nanosecond(text: str, nanoseconds: int) -> None:
@@ -47,7 +49,7 @@ def test_a_duration_is_read_to_the_nanosecond(text: str, nanoseconds: int) -> No
         ".5 s",
         "5. s",
         "1e3 s",
-        "1 s 2 ms",
+        "1 s -2 ms",
         "--1 s",
         "9 m",
         "1_0 s",
