@@ -53,7 +53,7 @@ class Bench:
         self,
         *,
         seed: int = 0,
-        vehicle: str | None = None,
+        vehicle: str | Path | None = None,
         keep_trace: bool = False,
         check_on_close: bool = True,
         witness: bool = True,
@@ -83,14 +83,14 @@ class Bench:
 
     # ---- what stands on the bench
 
-    def vehicle(self, name: str | None = None) -> Car:
+    def vehicle(self, name: str | Path | None = None) -> Car:
         """Put a vehicle on the bench (a shipped one by name, or a file), or return the one that stands there."""
         if self._car is not None:
             spec = self._car.spec
-            if name is not None and load_vehicle(name) != spec:
-                raise LocalMisuse(f"{spec.name!r} stands on this bench already: take another bench for {name!r}")
+            if name is not None and load_vehicle(str(name)) != spec:
+                raise LocalMisuse(f"{spec.name!r} stands on this bench already: take another bench for {str(name)!r}")
             return self._car
-        spec = load_vehicle(name or DEFAULT_VEHICLE)
+        spec = load_vehicle(str(name or DEFAULT_VEHICLE))
         self._car = Car(self.world, spec, self.trust, self.trace, epoch_utc_s=self.epoch_utc_s, witness=self._watching)
         return self._car
 

@@ -46,7 +46,7 @@ def pumped_by_hand(answer_len: int) -> Iterator[Act]:
                 if ecu.available():
                     ecu.recv()
                     ecu.send(answer)
-            if len(tester.recv()) != answer_len:
+            if len(tester.recv() or b"") != answer_len:
                 raise RuntimeError("the peer lost bytes")
 
         yield exchange
@@ -100,7 +100,8 @@ def through_udsoncan(answer_len: int) -> Iterator[Act]:
     """Udsoncan's client over the threaded stack: what a user of these libraries runs."""
     answer = bytes((0x62, 0xF1, 0x90)) + bytes(answer_len - 3)
     with _threaded_server(f"udsoncan-{answer_len}", answer) as tester:
-        config = {**udsoncan.configs.default_client_config, "data_identifiers": {0xF190: _Raw(answer_len - 3)}}
+        config = udsoncan.configs.default_client_config.copy()
+        config["data_identifiers"] = {0xF190: _Raw(answer_len - 3)}
         with Client(PythonIsoTpConnection(tester), config=config) as client:
             yield lambda: client.read_data_by_identifier(0xF190)
 

@@ -422,6 +422,8 @@ class Tester:
 
     def write_coding(self, name: str, data: bytes) -> None:
         """Extended session, programming date, workshop code, coding. Raises what udsoncan raises."""
+        if not isinstance(data, bytes):  # bytes(8) would be eight zeros
+            raise LocalMisuse(f"a coding is bytes, as in bytes.fromhex('01 02'), not {data!r}")
         client = self.ecu(name)
         if not self._in_extended_session(name):
             client.change_session(Session.extendedDiagnosticSession)  # not again: it would close an open 0x27 level

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,22 @@ def test_the_package_offers_what_it_says_and_nothing_by_accident() -> None:
     assert all(getattr(package, name) for name in package.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'Bnech'"):
         package.Bnech  # noqa: B018
+
+
+def test_a_bench_starts_no_thread() -> None:
+    before = threading.active_count()
+    with Bench(vehicle="mb-eclass") as bench:
+        bench.tester("validated").login()
+        bench.tester().unlock("gateway")
+        assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("coding", [8, "0102", [1, 2], None])
+def test_a_coding_that_is_not_bytes_is_refused_before_anything_is_written(coding: object) -> None:
+    with Bench(vehicle="vag-golf") as bench, pytest.raises(LocalMisuse, match="a coding is bytes"):
+        bench.tester().write_coding("cluster", coding)  # type: ignore[arg-type]
+
+
+def test_a_vehicle_file_may_be_named_by_a_path() -> None:
+    with Bench(vehicle=FOLDER / "mb-eclass.yaml") as bench:
+        assert bench.car.spec.make == "mercedes"

@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("README.md", "docs/guide.md", "docs/scenarios.md", "docs/pytest.md", "docs/vehicles.md")
 FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NOT_FROM_HERE = ("git clone ", "cd ")
-"""Where the reader comes from; a clean clone is what the continuous integration starts with."""
+FROM_THE_CHECKOUT = ("source ",)
+"""Commands that are typed in the checkout, as `make` is."""
 MAKE_ITSELF = ("make test", "make check", "make benchmark", "make judges")
 """Commands that would run this very test, or take minutes: here it is enough that the target exists."""
 
@@ -51,9 +51,9 @@ def squeezed(text: str) -> str:
 
 
 def run(command: Command, folder: Path) -> None:
-    if command.line.startswith(NOT_FROM_HERE):
-        return
     line, where = command.line, folder
+    if line.startswith(FROM_THE_CHECKOUT):
+        where = ROOT
     if line.split()[0] == "make":
         where = ROOT
         if line in MAKE_ITSELF:
@@ -61,6 +61,7 @@ def run(command: Command, folder: Path) -> None:
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "120",
+        "HOME": str(folder),
         "PYTEST_ADDOPTS": "-p no:cacheprovider",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "",
     }
