@@ -1,20 +1,29 @@
-"""The pytest entry point: loads the plugin, and names the folder at fault when another `bench` package shadows ours."""
+"""The pytest entry point: loads the plugin, and names the folder at fault when another package shadows one of ours."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
+OURS = ("bench", "scenarios", "sgw_sim", "ecu_sim", "portal_sim", "vci_driver", "wire")
+"""They all stand beside this file, wherever that was installed."""
+
 
 def _in_the_way() -> str | None:
-    """Return what stands before our `bench` on the path, in words, or None."""
-    spec = importlib.util.find_spec("bench")
-    if spec is None or spec.origin is None:  # a namespace: a folder without __init__.py, and ours not there at all
-        return None if spec is None else f"the folder {next(iter(spec.submodule_search_locations or ['?']))}"
-    found = Path(spec.origin)
-    if (found.parent / "pytest_plugin.py").is_file():
-        return None
-    return f"the package 'bench' in {found.parent}" if found.name == "__init__.py" else f"the module {found}"
+    """Return what stands before one of our packages on the path, in words, or None."""
+    for name in OURS:
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            continue
+        if spec.origin is None:  # a namespace: a folder without __init__.py, and ours not there at all
+            return f"the folder {next(iter(spec.submodule_search_locations or ['?']))}"
+        found = Path(spec.origin)
+        if found.name != "__init__.py":
+            return f"the module {found}"
+        if found.resolve().parent.parent != HERE:
+            return f"the package {name!r} in {found.parent}"
+    return None
 
 
 _found = _in_the_way()

@@ -120,6 +120,14 @@ def test_a_package_bench_before_ours_is_named_in_one_clear_sentence(python: Path
     assert "Rename it" in said[0]
 
 
+@pytest.mark.parametrize("name", ["scenarios", "wire"])
+def test_any_other_package_before_one_of_ours_is_named_too(python: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("")
+    done = _do(python, "-m", "pytest", "-q", cwd=tmp_path)
+    assert f"the package {name!r} in {tmp_path / name} stands before sgw-bench's own" in done.stdout + done.stderr
+
+
 def test_a_module_bench_before_ours_is_named_too(python: Path, tmp_path: Path) -> None:
     (tmp_path / "bench.py").write_text("")
     done = _do(python, "-m", "pytest", "-q", cwd=tmp_path)
