@@ -304,7 +304,11 @@ class Gateway:
         self.server.receive(payload, functional=True, now_ns=now_ns)
         self._send_own(now_ns)
         for inner in self._fan_out[channel]:
-            self._send(inner, payload, now_ns)
+            if single_frame(payload, inner.options.tx_dl, None) is not None:
+                self._send(inner, payload, now_ns)
+            else:  # to all is never segmented: there is nobody to answer with flow control
+                text = f"{len(payload)} bytes to all are longer than one frame of inner bus {inner.port}"
+                self._note_text(now_ns, "all", "dropped", text)
         if not tester_present:
             self._functional_sid = payload[0]
             self._functional_until_ns = now_ns + self.profile.answer_window_ns

@@ -90,6 +90,34 @@ def test_a_functional_request_with_29_bits_reaches_all_units(tmp_path: Path, bus
     assert dict(answers) == dict.fromkeys(("gateway", "cluster"), b"b\xf1\x90WVWZZZAAZTW000043")
 
 
+def test_a_request_to_all_that_is_too_long_for_an_inner_bus_is_dropped_there_and_noted(tmp_path: Path) -> None:
+    """A functional request is one single frame (ISO 15765-2): what needs two has no way onto a classic bus."""
+    bench = Bench(vehicle=car_file(tmp_path, "FD outside"))
+    answers = bench.tester().core.link.send_functional(bytes.fromhex("22 F1 90 F1 87 F1 89 F1 91 F1 97"))
+    assert [(unit, answer[:3].hex()) for unit, answer in answers] == [("gateway", "62f190")]
+    record = bench.car.gateway.log[-1]
+    assert (record.unit, record.verdict) == ("all", "dropped")
+    assert "11 bytes" in record.reason
+    assert "inner bus 1" in record.reason
+
+
+@pytest.mark.parametrize("buses", ["FD outside", "FD"])
+def test_requests_to_all_of_every_length_pass_or_are_dropped_and_the_car_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, buses: str
+) -> None:
+    @given(st.integers(1, 62))
+    def of_length(size: int) -> None:
+        bench = Bench(vehicle=car_file(tmp_path_factory.mktemp("car"), buses), keep_trace=True)
+        link = bench.tester().core.link
+        link.send_functional((b"\x22" + b"\xf1\x90" * 31)[:size])
+        to_all = [bench.trace.buses[bus] for _, bus, can_id, _, _ in bench.trace.kept() if can_id == 0x98DB33F1]
+        fits = buses == "FD" or size <= 7
+        assert to_all == (["obd", "body"] if fits else ["obd"])
+        assert link.request("cluster", bytes.fromhex("22 F1 90"))[:3] == bytes.fromhex("62 F1 90")
+
+    of_length()
+
+
 @pytest.mark.parametrize("buses", ["FD inside", "FD outside"])
 def test_answers_of_every_length_pass_between_frames_of_8_and_of_64_bytes(
     tmp_path_factory: pytest.TempPathFactory, buses: str
