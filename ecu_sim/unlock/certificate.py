@@ -336,13 +336,17 @@ class CertificateGate:
     def _clock_set(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
         return self.clock.is_set or not self.options.unset_clock_refuses
 
-    def _validity(self, presented: Presented, now_ns: int) -> bool:
+    def _begun(self, presented: Presented, now_ns: int) -> bool:
         utc_s = self.clock.utc_s_or_none(now_ns)
         assert presented.backend_ca is not None
-        return utc_s is None or all(
-            certificate.not_valid_before_utc.timestamp() <= utc_s <= certificate.not_valid_after_utc.timestamp()
-            for certificate in (presented.leaf, presented.backend_ca, self.trust.root_ca)
-        )
+        path = (presented.leaf, presented.backend_ca, self.trust.root_ca)
+        return utc_s is None or all(one.not_valid_before_utc.timestamp() <= utc_s for one in path)
+
+    def _not_ended(self, presented: Presented, now_ns: int) -> bool:
+        utc_s = self.clock.utc_s_or_none(now_ns)
+        assert presented.backend_ca is not None
+        path = (presented.leaf, presented.backend_ca, self.trust.root_ca)
+        return utc_s is None or all(utc_s <= one.not_valid_after_utc.timestamp() for one in path)
 
     def _not_revoked(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
         assert presented.backend_ca is not None
@@ -406,7 +410,8 @@ CERTIFICATE_CHECKS: tuple[tuple[str, Nrc, Callable[[CertificateGate, Presented, 
     ("extended key usage", Nrc.certificateVerificationFailedInvalidType, CertificateGate._extended_key_usage),
     ("critical extension", Nrc.certificateVerificationFailedInvalidContent, CertificateGate._demands),
     ("clock not set", Nrc.certificateVerificationFailedInvalidTimePeriod, CertificateGate._clock_set),
-    ("validity", Nrc.certificateVerificationFailedInvalidTimePeriod, CertificateGate._validity),
+    ("not yet valid", Nrc.certificateVerificationFailedInvalidTimePeriod, CertificateGate._begun),
+    ("expired", Nrc.certificateVerificationFailedInvalidTimePeriod, CertificateGate._not_ended),
     ("revoked", Nrc.certificateVerificationFailedInvalidCertificate, CertificateGate._not_revoked),
     ("other VIN", Nrc.certificateVerificationFailedInvalidContent, CertificateGate._vin),
     ("other control unit", Nrc.certificateVerificationFailedInvalidContent, CertificateGate._ecu),

@@ -239,9 +239,13 @@ class SfdGate:
     def _clock_set(self, token: Token, now_ns: int) -> bool:  # noqa: ARG002
         return self.clock.is_set or not self.options.needs_set_clock
 
-    def _time_window(self, token: Token, now_ns: int) -> bool:
+    def _begun(self, token: Token, now_ns: int) -> bool:
         utc_s = self.clock.utc_s_or_none(now_ns)
-        return utc_s is None or token.claims.not_before_utc_s <= utc_s < token.claims.not_after_utc_s
+        return utc_s is None or token.claims.not_before_utc_s <= utc_s
+
+    def _not_ended(self, token: Token, now_ns: int) -> bool:
+        utc_s = self.clock.utc_s_or_none(now_ns)
+        return utc_s is None or utc_s < token.claims.not_after_utc_s
 
     def _duration(self, token: Token, now_ns: int) -> bool:  # noqa: ARG002
         return token.claims.duration_min > 0
@@ -298,7 +302,8 @@ TOKEN_CHECKS: tuple[tuple[str, Nrc, Callable[[SfdGate, Token, int], bool]], ...]
     ("request too old", Nrc.requestSequenceError, SfdGate._nonce_fresh),
     ("stale challenge", Nrc.requestSequenceError, SfdGate._challenge),
     ("clock not set", Nrc.certificateVerificationFailedInvalidTimePeriod, SfdGate._clock_set),
-    ("time window", Nrc.certificateVerificationFailedInvalidTimePeriod, SfdGate._time_window),
+    ("not yet valid", Nrc.certificateVerificationFailedInvalidTimePeriod, SfdGate._begun),
+    ("expired", Nrc.certificateVerificationFailedInvalidTimePeriod, SfdGate._not_ended),
     ("duration", Nrc.certificateVerificationFailedInvalidContent, SfdGate._duration),
     ("role", Nrc.certificateVerificationFailedInvalidScope, SfdGate._role),
     ("scope", Nrc.certificateVerificationFailedInvalidScope, SfdGate._scope),
