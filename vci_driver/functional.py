@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from wire.uds import NEGATIVE_RESPONSE, POSITIVE_OFFSET
+from vci_driver.link_peer import POSITIVE
+from wire.uds import NEGATIVE_RESPONSE
 
 PENDING = 0x78
 
@@ -33,6 +34,7 @@ class FunctionalExchange:
         self.finished = False
         self.failure: Exception | None = None
         self._sid = payload[0]
+        self._positive = POSITIVE[payload[0]]
         self._timer = timer
         self._window_ns = window_ns
         self._window_end_ns: int | None = None
@@ -49,14 +51,14 @@ class FunctionalExchange:
 
     def begun(self, unit: str, head: bytes) -> None:
         """A unit began a long answer; the transport watches over its end."""
-        if head[:1] == bytes((self._sid + POSITIVE_OFFSET,)):
+        if head and head[0] == self._positive:
             self._promised.pop(unit, None)
             self._receiving[unit] = None
 
     def received(self, unit: str, payload: bytes, now_ns: int, p2_star_ns: int) -> bool:
         """Take an answer; return whether it was one to this request."""
         negative = len(payload) == 3 and payload[0] == NEGATIVE_RESPONSE and payload[1] == self._sid
-        if not negative and payload[:1] != bytes((self._sid + POSITIVE_OFFSET,)):
+        if not negative and (not payload or payload[0] != self._positive):
             return False
         self._receiving.pop(unit, None)
         self._promised.pop(unit, None)

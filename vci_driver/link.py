@@ -23,7 +23,7 @@ from vci_driver.link_errors import (
     StillPending,
     service_name,
 )
-from vci_driver.link_peer import SESSION_ANSWER_LEN, LinkCounters, LinkOptions, Peer, answers_only
+from vci_driver.link_peer import POSITIVE, SESSION_ANSWER_LEN, LinkCounters, LinkOptions, Peer, answers_only
 from wire.clock import NS_PER_MS, NS_PER_S
 from wire.endpoint import Carrier, Endpoint
 from wire.errors import CarrierFault, CarrierTimeout, LocalMisuse, RemoteTimeout
@@ -31,7 +31,6 @@ from wire.isotp_door import Failed, FirstFrame, IsoTpOptions, Received, Sent
 from wire.isotp_stack import IsoTpStack
 from wire.uds import (
     NEGATIVE_RESPONSE,
-    POSITIVE_OFFSET,
     SUB_FUNCTION_SERVICES,
     SUPPRESS_POSITIVE_RESPONSE,
 )
@@ -137,7 +136,7 @@ class DiagnosticLink:
         sid = payload[0]
         now_ns = world.now_ns
         peer.request = payload
-        peer.positive = sid + POSITIVE_OFFSET
+        peer.positive = POSITIVE[sid]
         peer.suppressed = len(payload) > 1 and payload[1] >= SUPPRESS_POSITIVE_RESPONSE and sid in SUB_FUNCTION_SERVICES
         peer.pending = 0
         peer.unexpected = None
@@ -338,7 +337,7 @@ class DiagnosticLink:
             peer.name, payload, self.world.now_ns, peer.p2_star_ns
         ):
             return
-        if peer.stale is not None and payload and payload[0] in (peer.stale[0] + POSITIVE_OFFSET, NEGATIVE_RESPONSE):
+        if peer.stale is not None and payload and payload[0] in (POSITIVE[peer.stale[0]], NEGATIVE_RESPONSE):
             if payload[0] != NEGATIVE_RESPONSE or payload[2:] != b"\x78":
                 peer.stale = None
             self.counters.late += 1
@@ -350,7 +349,7 @@ class DiagnosticLink:
         if (
             stale is not None
             and payload
-            and (payload[0] == stale[0] + POSITIVE_OFFSET or payload[:2] == bytes((NEGATIVE_RESPONSE, stale[0])))
+            and (payload[0] == POSITIVE[stale[0]] or payload[:2] == bytes((NEGATIVE_RESPONSE, stale[0])))
         ):
             peer.stale = None
             self.counters.late += 1

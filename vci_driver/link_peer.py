@@ -108,6 +108,10 @@ class Peer:
             self.p2_star_ns = p2_star_ns + self.delta_p2_ns
 
 
+POSITIVE = [-1 if sid == 0x3F else sid + POSITIVE_OFFSET & 0xFF for sid in range(0x100)]
+"""How a positive answer to each service begins, made once. 0x3F has none: what it would be is the negative response."""
+
+
 def answers_only(payload: bytes, stale: bytes, request: bytes) -> bool:
     """Return whether a positive answer echoes a request that was given up, and not the one under way."""
     return payload.startswith(_echo(stale)) and not payload.startswith(_echo(request))
@@ -116,7 +120,7 @@ def answers_only(payload: bytes, stale: bytes, request: bytes) -> bool:
 def _echo(request: bytes) -> bytes:
     """Return how a positive answer to `request` begins: service, then the sub-function or identifier it repeats."""
     sid = request[0]
-    head = bytes((sid + POSITIVE_OFFSET,))
+    head = bytes((sid + POSITIVE_OFFSET & 0xFF,))
     if sid in SUB_FUNCTION_SERVICES:
         sub_function = bytes((request[1] & ~SUPPRESS_POSITIVE_RESPONSE,)) if len(request) > 1 else b""
         return head + sub_function + (request[2:4] if sid == 0x31 else b"")
