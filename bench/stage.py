@@ -37,11 +37,32 @@ class BenchStage:
         self._bench = bench
         self._exported: dict[str, str] = {}
         self._last_audit_id: str | None = None
+        self._reached: set[tuple[str, str]] = set()
+        self._unlocks: dict[str, tuple[str | None, str, str]] = {}
 
     @property
     def strategy(self) -> Strategy:
         """The way to states."""
         return self._bench.strategy
+
+    def stands(self, state: str, *, person: str, ecu: str | None, role: str) -> bool:
+        """See `Stage`."""
+        match state:
+            case "logged-in":
+                return self._bench.tester().person == person
+            case "unlocked" if ecu is not None:
+                ident = self._grant_ident(ecu)
+                return ident is not None and self._unlocks.get(self._holder(ecu)) == (person, role, ident)
+            case _:
+                return (state, person) in self._reached
+
+    def _holder(self, ecu: str) -> str:
+        return self._bench.tester().core.car.holder_of(ecu).name
+
+    def _grant_ident(self, ecu: str) -> str | None:
+        gate = self._bench.car.unit(self._holder(ecu)).gate
+        grant = None if gate is None else gate.grant(self.now_ns())
+        return None if grant is None else grant.ident
 
     def now_ns(self) -> int:
         """Return the world's time."""
@@ -49,11 +70,13 @@ class BenchStage:
 
     # ---- people
 
-    def _page(self, act: Callable[[], Done]) -> Outcome:
+    def _page(self, act: Callable[[], Done], *, reaches: tuple[str, str] | None = None) -> Outcome:
         try:
             done = act()
         except PortalError as error:
             return portal_refused(error)
+        if reaches is not None:
+            self._reached.add(reaches)
         return Outcome(kind=OutcomeKind.POSITIVE, text=done.message or "done", facts={"message": done.message})
 
     def _person(self, name: str) -> Person:
@@ -61,7 +84,7 @@ class BenchStage:
 
     def sign_up(self, person: str) -> Outcome:
         """See `Stage`."""
-        return self._page(self._person(person).sign_up)
+        return self._page(self._person(person).sign_up, reaches=("signed-up", person))
 
     def personal_profile(self, person: str) -> Outcome:
         """See `Stage`."""
@@ -80,6 +103,8 @@ class BenchStage:
         except PortalError as error:
             return portal_refused(error)
         approved = status.identity is CheckState.APPROVED
+        if approved:
+            self._reached.add(("identity-checked", person))
         kind = OutcomeKind.POSITIVE if approved else OutcomeKind.FAILED
         return Outcome(kind=kind, text=f"identity check {status.identity.value}", facts=_status_facts(status))
 
@@ -89,14 +114,15 @@ class BenchStage:
 
     def validate_company(self, person: str) -> Outcome:
         """See `Stage`."""
-        return self._page(self._person(person).validate_company)
+        return self._page(self._person(person).validate_company, reaches=("validated", person))
 
     def invite(self, manager: str, person: str) -> Outcome:
         """See `Stage`."""
-        return self._page(lambda: self._person(manager).invite(self._person(person)))
+        return self._page(lambda: self._person(manager).invite(self._person(person)), reaches=("validated", person))
 
     def disassociate(self, manager: str, person: str) -> Outcome:
         """See `Stage`."""
+        self._reached.discard(("validated", person))
         return self._page(lambda: self._person(manager).disassociate(self._person(person)))
 
     def reset_second_factor(self, manager: str, person: str) -> Outcome:
@@ -205,9 +231,13 @@ class BenchStage:
 
         def act() -> Outcome:
             try:
-                return self._opened(tester.unlock(ecu, role=role, scope=scope, hesitate_ns=hesitate_ns))
+                opened = self._opened(tester.unlock(ecu, role=role, scope=scope, hesitate_ns=hesitate_ns))
             except UnlockFailed as failed:
                 return unlock_failed(failed)
+            ident = self._grant_ident(ecu)
+            if scope is None and ident is not None:
+                self._unlocks[self._holder(ecu)] = (tester.person, role, ident)
+            return opened
 
         return self._ask(act)
 

@@ -15,7 +15,7 @@ from vci_driver.uds_connection import EcuClient
 from wire.can_bus import CanBus
 from wire.errors import LocalMisuse
 from wire.frame import Frame
-from wire.portal_api import LoginStep, PortalError
+from wire.portal_api import GetStatus, LoginStep, PortalError, Session
 from wire.token import ALL_SCOPES, Role, Scope
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class BenchTester:
         self.channel = channel
         self.accepted_code: dict[str, str] = {}
         self._bench = bench
+        self._login: tuple[str, Session] | None = None
 
     @property
     def link(self) -> DiagnosticLink:
@@ -76,6 +77,20 @@ class BenchTester:
             who.email, who.password if password is None else password, second_factor, lambda: who.authenticator
         )
         self.accepted_code[person] = used
+        session = self.core.portal.session
+        assert session is not None
+        self._login = (person, session)
+
+    @property
+    def person(self) -> str | None:
+        """Who is logged in by `login`, as the portal sees it right now; asking takes no time."""
+        if self._login is None or self._login[1] is not self.core.portal.session:
+            return None
+        try:
+            self._bench.backend.handle(GetStatus(session=self._login[1].token), self._bench.world.utc_s())
+        except PortalError:
+            return None
+        return self._login[0]
 
     def _shown_code(self, who: Person) -> str:
         if who.authenticator is None:

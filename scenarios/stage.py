@@ -109,6 +109,11 @@ class Stage(Protocol):
     def strategy(self) -> Strategy:
         """The way to states, with what was reached so far."""
 
+    def stands(self, state: str, *, person: str, ecu: str | None, role: str) -> bool:
+        """Return whether a state of `scenarios.strategy` holds right now, by whatever acts. Looks only: sends nothing, takes no
+        time. `unlocked`: this person's unlock in this role is in force, with all that the role may.
+        """
+
     def now_ns(self) -> int:
         """Return the world's time."""
 

@@ -2,8 +2,9 @@
 
     signed-up -> identity-checked -> validated -> logged-in -> unlocked
 
-Each state is one row: what must be reached before, and the acts that lead on. The first failure is kept, and every later
-request for that state or one behind it fails at once with it: nothing is tried twice, dependants are skipped.
+Each state is one row: what must be reached before, and the acts that lead on. What the stage says stands already is not done
+again, by whomever it was done; what has ended since (a login, a grant) is. The first failure is kept, and every later request
+for that state or one behind it fails at once with it: nothing is tried twice, dependants are skipped.
 """
 
 from __future__ import annotations
@@ -38,11 +39,14 @@ Act = tuple[str, Callable[[Stage, Goal], Outcome]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """One row: the state before, and the acts that lead here from it."""
+    """One row: the state before, and the acts that lead here from it. `ends`: time or others may end it, so it is looked at
+    again at each request.
+    """
 
     name: str
     after: str | None
     acts: tuple[Act, ...]
+    ends: bool = False
 
 
 def _unlock(stage: Stage, goal: Goal) -> Outcome:
@@ -76,14 +80,15 @@ STATES = {
             name="logged-in",
             after="validated",
             acts=(("login", lambda s, g: s.login(g.person, code=None, password=None)),),
+            ends=True,
         ),
-        State(name="unlocked", after="logged-in", acts=(("unlock", _unlock),)),
+        State(name="unlocked", after="logged-in", acts=(("unlock", _unlock),), ends=True),
     )
 }
 
 
 class Strategy:
-    """What has been reached on one stage. A state is remembered once reached: it is a way to a start, not a monitor."""
+    """What has been reached on one stage."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -98,10 +103,12 @@ class Strategy:
         known = self._reached.get(key)
         if isinstance(known, StateUnreachable):
             raise known
-        if known is not None:
+        if known is not None and not row.ends:
             return known
         if row.after is not None:
             self.reach(row.after, goal)
+        if self._stage.stands(state, person=goal.person, ecu=goal.ecu, role=goal.role):
+            return known or Outcome(kind=OutcomeKind.POSITIVE, text=f"{state} already")
         outcome: Outcome | None = None
         for name, act in row.acts:
             outcome = act(self._stage, goal)

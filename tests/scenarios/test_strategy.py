@@ -118,7 +118,108 @@ def test_what_is_no_state_and_an_unlock_of_nothing_are_misuse() -> None:
         stage.strategy.reach("unlocked", Goal())
 
 
+def test_what_has_ended_since_is_done_again_and_nothing_else() -> None:
+    stage = RecordingStage()
+    stage.strategy.reach("unlocked", CLUSTER)
+    stage.acts.clear()
+    stage.open.clear()
+    stage.strategy.reach("unlocked", CLUSTER)
+    stage.logged_in = "colleague"
+    stage.strategy.reach("logged-in", Goal())
+    assert stage.acts == ["unlock", "login"]
+
+
+def test_a_login_that_fails_the_second_time_is_kept_as_the_first_would_be() -> None:
+    stage = RecordingStage()
+    stage.strategy.reach("logged-in", Goal())
+    stage.logged_in = None
+    stage.outcomes["login"] = REFUSED
+    stage.acts.clear()
+    for _ in range(2):
+        with pytest.raises(StateUnreachable, match="login"):
+            stage.strategy.reach("logged-in", Goal())
+    assert stage.acts == ["login"]
+
+
 # ---- on a real bench
+
+
+BOTH = pytest.mark.parametrize(("vehicle", "holder"), [("vag-golf", "cluster"), ("mb-eclass", "gateway")])
+
+
+def _locked(bench: Bench, holder: str) -> object:
+    return bench.stage.unlock_state(holder).facts["locked"]
+
+
+@BOTH
+@pytest.mark.parametrize("end", ["time", "relock", "reset"])
+def test_a_grant_that_has_ended_is_fetched_again(vehicle: str, holder: str, end: str) -> None:
+    with Bench(vehicle=vehicle) as bench:
+        bench.strategy.reach("unlocked", Goal(ecu=holder))
+        match end:
+            case "time":
+                bench.sleep(hours=25)
+            case "relock":
+                bench.stage.relock(holder)
+            case _:
+                bench.stage.reset_ecu(holder)
+                bench.sleep(seconds=1)  # it starts
+        assert _locked(bench, holder) is True
+        bench.strategy.reach("unlocked", Goal(ecu=holder))
+        assert _locked(bench, holder) is False
+
+
+@BOTH
+def test_a_grant_that_stands_is_left_alone_and_asking_for_it_sends_nothing(vehicle: str, holder: str) -> None:
+    with Bench(vehicle=vehicle) as bench:
+        bench.strategy.reach("unlocked", Goal(ecu=holder))
+        before = (bench.trace.digest(), bench.world.now_ns)
+        bench.strategy.reach("unlocked", Goal(ecu=holder))
+        assert (bench.trace.digest(), bench.world.now_ns) == before
+
+
+def test_after_a_logout_and_after_a_session_that_ran_out_logged_in_logs_in_again() -> None:
+    with Bench(vehicle="vag-golf") as bench:
+        tester = bench.tester("logged-in")
+        for end in (tester.logout, lambda: bench.sleep(hours=48)):
+            assert tester.person == "technician"
+            end()
+            assert tester.person is None
+            bench.stage.keep_session(on=False)
+            bench.strategy.reach("logged-in", Goal())
+        assert tester.person == "technician"
+
+
+def test_unlocked_for_one_person_is_not_what_another_opened() -> None:
+    with Bench(vehicle="vag-golf") as bench:
+        for person in ("technician", "colleague", "technician"):
+            bench.strategy.reach("unlocked", Goal(ecu="cluster", person=person))
+            assert bench.tester().person == person
+            email = bench.person(person).email
+            assert bench.backend.audit_log()[-1].person == email
+        assert len([record for record in bench.backend.audit_log() if record.ecu_address]) == 3
+
+
+def test_what_was_done_by_hand_is_not_done_again() -> None:
+    with Bench(vehicle="vag-golf") as bench:
+        stage = bench.stage
+        stage.sign_up("technician")
+        bench.strategy.reach("validated", Goal())
+        stage.login("technician", code=None, password=None)
+        stage.unlock("cluster", role="after-sales", scope=None)
+        before = (bench.trace.digest(), bench.world.now_ns)
+        bench.strategy.reach("unlocked", CLUSTER)
+        assert (bench.trace.digest(), bench.world.now_ns) == before
+
+
+def test_an_unlock_by_hand_of_one_scope_is_not_all_that_the_role_may() -> None:
+    with Bench(vehicle="vag-golf") as bench:
+        stage = bench.stage
+        bench.strategy.reach("logged-in", Goal())
+        stage.unlock("cluster", role="after-sales", scope=("coding",))
+        before = bench.trace.digest()
+        bench.strategy.reach("unlocked", CLUSTER)
+        assert bench.trace.digest() != before
 
 
 @pytest.mark.parametrize("vehicle", ["vag-golf", "mb-eclass"])

@@ -12,7 +12,9 @@ GOOD = Outcome(kind=OutcomeKind.POSITIVE, text="done")
 
 
 class RecordingStage:
-    """`acts`: names of the acts in order. `outcomes`: by name of the act, an outcome or an error to raise; others are good."""
+    """`acts`: names of the acts in order. `outcomes`: by name of the act, an outcome or an error to raise; others are good.
+    `logged_in`, `open`: what stands, as login and unlock leave it; a test may end it.
+    """
 
     def __init__(self, **outcomes: Outcome | Exception) -> None:
         self.acts: list[str] = []
@@ -21,7 +23,12 @@ class RecordingStage:
         self.time_ns = 0
         self.act_takes_ns = 0
         self.found: list[str] = []
+        self.logged_in: str | None = None
+        self.open: set[tuple[str, str]] = set()
         self.strategy = Strategy(self)
+
+    def stands(self, state: str, *, person: str, ecu: str | None, role: str) -> bool:
+        return self.logged_in == person if state == "logged-in" else (ecu, role) in self.open
 
     def now_ns(self) -> int:
         return self.time_ns
@@ -37,6 +44,10 @@ class RecordingStage:
             outcome = self.outcomes.get(act, GOOD)
             if isinstance(outcome, Exception):
                 raise outcome
+            if outcome.kind is OutcomeKind.POSITIVE and act == "login":
+                self.logged_in = args[0]
+            if outcome.kind is OutcomeKind.POSITIVE and act == "unlock":
+                self.open.add((args[0], keywords["role"]))
             return outcome
 
         return do
