@@ -33,6 +33,7 @@ class FunctionalExchange:
         self.sent = False
         self.finished = False
         self.failure: Exception | None = None
+        self.payload = payload
         self._sid = payload[0]
         self._positive = POSITIVE[payload[0]]
         self._timer = timer
@@ -51,14 +52,16 @@ class FunctionalExchange:
 
     def begun(self, unit: str, head: bytes) -> None:
         """A unit began a long answer; the transport watches over its end."""
-        if head and head[0] == self._positive:
+        if head and head[0] == self._positive and not self._too_late(unit):
             self._promised.pop(unit, None)
             self._receiving[unit] = None
 
     def received(self, unit: str, payload: bytes, now_ns: int, p2_star_ns: int) -> bool:
-        """Take an answer; return whether it was one to this request."""
+        """Take an answer; return whether it was one to this request, and in time."""
         negative = len(payload) == 3 and payload[0] == NEGATIVE_RESPONSE and payload[1] == self._sid
         if not negative and (not payload or payload[0] != self._positive):
+            return False
+        if self._too_late(unit):
             return False
         self._receiving.pop(unit, None)
         self._promised.pop(unit, None)
@@ -78,7 +81,7 @@ class FunctionalExchange:
         if unit in self._receiving:
             del self._receiving[unit]
             self.broken_units.append(unit)
-            if self._window_end_ns is None and not self._promised:
+            if self._window_end_ns is None and not self._promised and not self._receiving:
                 self._finish()
 
     def fail(self, error: Exception) -> None:
@@ -93,6 +96,11 @@ class FunctionalExchange:
     def close(self) -> None:
         """Stop waiting."""
         self._timer.set(None)
+
+    def _too_late(self, unit: str) -> bool:
+        """Return whether the window is over, and the unit neither asked for time nor began within it."""
+        over = self.sent and self._window_end_ns is None
+        return over and unit not in self._receiving and unit not in self._promised
 
     def _look(self, now_ns: int) -> None:
         if self._window_end_ns is not None and now_ns >= self._window_end_ns:

@@ -205,6 +205,8 @@ class DiagnosticLink:
         for peer in self._peers.values():
             if peer.request is not None:
                 self._give_up(peer)
+            else:
+                peer.stale = payload  # until it has answered: what comes after the window is late
         exchange = self._exchange = FunctionalExchange(
             payload,
             timer=self._functional_timer,
@@ -333,9 +335,12 @@ class DiagnosticLink:
         peer.results.append(payload)
 
     def _without_request(self, peer: Peer, payload: bytes) -> None:
-        if self._exchange is not None and self._exchange.received(
-            peer.name, payload, self.world.now_ns, peer.p2_star_ns
-        ):
+        exchange = self._exchange
+        if exchange is not None and exchange.received(peer.name, payload, self.world.now_ns, peer.p2_star_ns):
+            if payload[0] == NEGATIVE_RESPONSE and payload[2] == PENDING:
+                self.counters.pending += 1
+            elif peer.stale is exchange.payload:
+                peer.stale = None
             return
         if peer.stale is not None and payload and payload[0] in (POSITIVE[peer.stale[0]], NEGATIVE_RESPONSE):
             if payload[0] != NEGATIVE_RESPONSE or payload[2:] != b"\x78":

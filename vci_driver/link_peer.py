@@ -18,6 +18,7 @@ from wire.uds import (
 )
 from wire.world import Timer
 
+READ_DATA_BY_IDENTIFIER = 0x22
 SESSION_ANSWER_LEN = 6
 """`50 session P2(2) P2*(2)`: the server's own timing, P2 in ms, P2* in 10 ms."""
 
@@ -114,7 +115,12 @@ POSITIVE = [-1 if sid == 0x3F else sid + POSITIVE_OFFSET & 0xFF for sid in range
 
 def answers_only(payload: bytes, stale: bytes, request: bytes) -> bool:
     """Return whether a positive answer echoes a request that was given up, and not the one under way."""
-    return payload.startswith(_echo(stale)) and not payload.startswith(_echo(request))
+    if not payload.startswith(_echo(stale)) or payload.startswith(_echo(request)):
+        return False
+    if request[0] != READ_DATA_BY_IDENTIFIER:
+        return True
+    asked = {request[at : at + 2] for at in range(1, len(request), 2)}
+    return payload[1:3] not in asked  # an identifier that the unit does not know is left out of the answer
 
 
 def _echo(request: bytes) -> bytes:

@@ -344,3 +344,12 @@ def test_two_thousand_requests_leave_no_litter_in_the_world() -> None:
     for _ in range(2_000):
         table.link.request("cluster", READ)
     assert len(table.world._heap) < 10
+
+
+def test_an_answer_that_leaves_an_unknown_identifier_out_is_not_mistaken_for_a_late_one() -> None:
+    """ISO 14229-1: unknown identifiers are left out while one is known, so the answer begins with the second one's echo."""
+    said: list[list[tuple[int, bytes]]] = [[], [(10, ANSWER)]]
+    table = Table(cluster=lambda _: said.pop(0))
+    with pytest.raises(NoAnswer):
+        table.link.request("cluster", READ)
+    assert table.link.request("cluster", b"\x22\x12\x34\xf1\x90") == ANSWER
