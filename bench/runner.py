@@ -104,7 +104,7 @@ def check_names(scenario: Scenario) -> None:
     except ConfigError as error:
         if error.path:
             raise
-        raise ConfigError(error.problem, path=str(scenario.path), key="vehicle") from None
+        raise ConfigError(error.problem, path=str(scenario.path), line=scenario.vehicle_line, key="vehicle") from None
     units = [GATEWAY, *(ecu.name for ecu in spec.ecus)]
     known = {"ecu": units, "bus": [bus.name for bus in spec.buses]}
     for step in scenario.steps:

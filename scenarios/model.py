@@ -32,12 +32,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A scenario as read from its file. `name` is the file's stem."""
+    """A scenario as read from its file. `name` is the file's stem; `vehicle_line` is where the file names its vehicle."""
 
     name: str
     title: str
     about: str
     vehicle: str
+    vehicle_line: int
     tags: tuple[str, ...]
     steps: tuple[Step, ...]
     path: Path
@@ -48,7 +49,7 @@ def load_scenario(path: Path, *, in_library: bool = False) -> Scenario:
     """Read a scenario file. Raises `wire.errors.ConfigError` with file, line, key and a suggestion."""
     root = load(path)
     root.mapping(KEYS_OF_FILE)
-    about, tags = root.get("about"), root.get("tags")
+    about, tags, vehicle = root.get("about"), root.get("tags"), root.require("vehicle")
     steps = tuple(_step(node) for node in root.require("steps").items())
     if not steps:
         raise root.require("steps").error("a scenario has at least one step")
@@ -56,7 +57,8 @@ def load_scenario(path: Path, *, in_library: bool = False) -> Scenario:
         name=path.name.removesuffix(".yaml").removesuffix(".yml"),
         title=root.require("title").text(),
         about=about.text() if about else "",
-        vehicle=_vehicle(root.require("vehicle").text(), path),
+        vehicle=_vehicle(vehicle.text(), path),
+        vehicle_line=vehicle.line,
         tags=tuple(item.text() for item in tags.items()) if tags else (),
         steps=steps,
         path=path,
