@@ -26,6 +26,7 @@ __all__ = [
     "pytest_configure",
     "pytest_configure_node",
     "pytest_report_header",
+    "pytest_runtest_call",
     "pytest_runtest_makereport",
     "pytest_terminal_summary",
 ]
@@ -95,6 +96,19 @@ def _file_stem(nodeid: str) -> str:
     """Return a name that a file can have; parameters, which may differ in signs alone, are told apart by a checksum."""
     told_apart = f"-{zlib.crc32(nodeid.encode()):08x}" if "[" in nodeid else ""
     return re.sub(r"[^\w.]+", "-", nodeid).strip("-") + told_apart
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    """Skip a test, with the reason, that asks for what the carrier cannot do."""
+    try:
+        return (yield)
+    except Exception as error:
+        from wire.errors import NotOnThisCarrier  # noqa: PLC0415 - tests that need no bench stay quick
+
+        if isinstance(error, NotOnThisCarrier):
+            raise pytest.skip.Exception(str(error), _use_item_location=True) from error
+        raise
 
 
 @pytest.hookimpl(wrapper=True)

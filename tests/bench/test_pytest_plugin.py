@@ -243,3 +243,22 @@ def test_scenario_files_are_shared_out_to_xdist_workers(pytester: pytest.Pyteste
     result = pytester.runpytest_subprocess("-n", "2", "--sgw-seed", "5")
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["replay: sgw-bench run *failing.scenario.yaml --seed 5"])
+
+
+def test_what_the_carrier_cannot_do_skips_the_test_with_the_reason(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        from bench import NotOnThisCarrier
+
+        def test_jump(bench):
+            bench.vehicle("vag-golf")
+            raise NotOnThisCarrier("real time cannot jump 91 minutes")
+
+        def test_wrong():
+            raise ValueError("not a matter of the carrier")
+        """
+    )
+    result = pytester.runpytest_inprocess("-rs")
+    result.assert_outcomes(skipped=1, failed=1)
+    result.stdout.fnmatch_lines(["SKIPPED*test_what_the_carrier*.py:3: real time cannot jump 91 minutes"])
+    result.stdout.fnmatch_lines(["*ValueError: not a matter of the carrier"])
