@@ -253,6 +253,10 @@ class BenchStage:
         """See `Stage`."""
 
         def act() -> Outcome:
+            if self._bench.tester().core.car.holder_of(ecu).scheme is None:
+                misuse = LocalMisuse(f"{ecu!r} has no lock")
+                report = UnlockReport(ecu=ecu, result=UnlockResult.SERVICE_NOT_FOUND, cause=misuse)
+                return unlock_failed(UnlockFailed(report))
             self._bench.tester().relock(ecu)
             return Outcome(kind=OutcomeKind.POSITIVE, text=f"{ecu} is locked")
 
@@ -368,19 +372,23 @@ class BenchStage:
     def change_vehicle(self, change: VehicleChange) -> Outcome:
         """See `Stage`."""
         self._bench.car.change(change)
-        self._bench.trace.note(self.now_ns(), "vehicle", repr(change).encode())
+        return self._noted("vehicle", repr(change))
+
+    def _noted(self, act: str, text: str) -> Outcome:
+        """Write into the trace what was done from outside: who reads it sees why the frames after it are different."""
+        self._bench.trace.note(self.now_ns(), act, text.encode())
         return DONE
 
     def reset_ecu(self, ecu: str) -> Outcome:
         """See `Stage`."""
         self._bench.car.reset(ecu)
-        return DONE
+        return self._noted("reset-ecu", ecu)
 
     def set_ecu_clock(self, ecu: str, *, offset_s: int, is_set: bool) -> Outcome:
         """See `Stage`."""
         clock = self._bench.car.unit(ecu).clock
         clock.offset_s, clock.is_set = offset_s, is_set
-        return DONE
+        return self._noted("ecu-clock", f"{ecu} offset_s={offset_s} is_set={is_set}")
 
     def add_fault(self, rule: FaultRule) -> Outcome:
         """See `Stage`."""
@@ -390,25 +398,26 @@ class BenchStage:
         until_ns = rule.until_ns if rule.until_ns >= FOREVER_NS else now_ns + rule.until_ns
         if rule.kind == "corrupt":
             car.witness.doubt("what a status says while a fault corrupts frames")
-        car.faults.add(replace(rule, from_ns=now_ns + rule.from_ns, until_ns=until_ns))
+        absolute = replace(rule, from_ns=now_ns + rule.from_ns, until_ns=until_ns)
+        car.faults.add(absolute)
         car.inject_faults(on=True)
-        return DONE
+        return self._noted("fault", repr(absolute))
 
     def clear_faults(self) -> Outcome:
         """See `Stage`."""
         self._bench.car.faults.clear()
         self._bench.car.inject_faults(on=False)
-        return DONE
+        return self._noted("clear-faults", "")
 
     def tamper(self, kind: TamperKind) -> Outcome:
         """See `Stage`."""
         self._bench.portal.tamper(kind)
-        return DONE
+        return self._noted("tamper", kind.value)
 
     def outage(self, kind: OutageKind, *, duration_ns: int) -> Outcome:
         """See `Stage`."""
         self._bench.portal.outage(kind, duration_ns)
-        return DONE
+        return self._noted("outage", f"{kind.value} duration_ns={duration_ns}")
 
     def revoke_company(self, person: str) -> Outcome:
         """See `Stage`."""
@@ -439,17 +448,18 @@ class BenchStage:
         }
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         self._bench.car.unit(ecu).core.stack.configure(0, lambda options: replace(options, **changes))
-        return DONE
+        return self._noted("transport", f"{ecu} {change!r}")
 
     def unplug(self, *, can_id: int | None, frames: int) -> Outcome:
         """See `Stage`."""
         self._bench.tester().unplug(can_id, frames)
-        return DONE
+        when = "now" if can_id is None else f"can_id={can_id:#x} frames={frames}"
+        return self._noted("unplug", when)
 
     def plug_in(self) -> Outcome:
         """See `Stage`."""
         self._bench.tester().plug_in()
-        return DONE
+        return self._noted("plug-in", "")
 
     def wait(self, duration_ns: int) -> Outcome:
         """See `Stage`."""

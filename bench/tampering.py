@@ -20,7 +20,7 @@ from portal_sim.keys import sign_certificate, utc
 from portal_sim.portal import Portal
 from scenarios.stage import TamperKind
 from wire.diag_cert import CLAIMS_OID, DiagnosticClaims, claims_of, decode_chain, encode_chain, with_claims
-from wire.errors import NotOnThisCarrier
+from wire.errors import LocalMisuse
 from wire.portal_api import RequestUnlock, Unlock, UnlockKind
 from wire.token import Generation, Token, TokenClaims, key_id, sign
 
@@ -41,7 +41,7 @@ class Tamperer:
         self._passed: list[bytes] = []
 
     def apply(self, kind: TamperKind | None, request: RequestUnlock, unlock: Unlock, utc_s: int) -> Unlock:
-        """Return the unlock as it arrives. Raises `NotOnThisCarrier` where a kind makes no sense for the scheme."""
+        """Return the unlock as it arrives. Raises `LocalMisuse` where a kind makes no sense for the scheme."""
         payload = unlock.payload
         if kind is not None:
             payload = self._spoil(kind, request, payload, utc_s)
@@ -54,12 +54,19 @@ class Tamperer:
             return payload[:-1]
         if kind is TamperKind.GARBAGE:
             return b"not an unlock".ljust(len(payload), b"\0")
-        if kind is TamperKind.REPLAY and self._passed:
+        if kind is TamperKind.REPLAY:
+            if not self._passed:
+                raise LocalMisuse(
+                    f"tamper {kind.value}: no unlock was issued yet that could be replayed: unlock once before"
+                )
             return self._passed[-1]
         table = TOKEN_TAMPERING if request.kind is UnlockKind.SFD_TOKEN else CERTIFICATE_TAMPERING
         act = table.get(kind)
         if act is None:
-            raise NotOnThisCarrier(f"{kind.value!r} is not something that can happen to this kind of unlock")
+            possible = ", ".join([K.TRUNCATE, K.GARBAGE, K.REPLAY, *table])
+            raise LocalMisuse(
+                f"tamper {kind.value}: cannot happen to this vehicle's kind of unlock; what can: {possible}"
+            )
         return act(self, payload, utc_s)
 
     # ---- tokens

@@ -142,10 +142,55 @@ def test_a_scan_tells_silent_units_from_those_that_answer(bench: Bench) -> None:
     assert outcome.facts["pending"] == 0
 
 
-def test_a_unit_that_has_no_lock_to_speak_of_is_misuse(stage: BenchStage) -> None:
-    for act in (stage.unlock_state, stage.relock):
-        with pytest.raises(LocalMisuse, match="'engine' has no lock"):
-            act("engine")
+def test_the_state_of_a_lock_that_there_is_not_is_misuse(stage: BenchStage) -> None:
+    with pytest.raises(LocalMisuse, match="'engine' has no lock"):
+        stage.unlock_state("engine")
+
+
+def test_locking_what_has_no_lock_ends_as_unlocking_it_does(stage: BenchStage) -> None:
+    unlocked, locked = stage.unlock("engine", role="after-sales", scope=None), stage.relock("engine")
+    assert unlocked.kind is OutcomeKind.FAILED
+    assert "'engine' has no lock" in unlocked.text
+    assert locked == unlocked
+
+
+@pytest.mark.parametrize(
+    ("vehicle", "kind", "says"),
+    [
+        ("vag-golf", TamperKind.FOREIGN_KEY, "foreign-key.*what can: .*flip-bit"),
+        ("mb-eclass", TamperKind.STALE_CHALLENGE, "stale-challenge.*what can: .*foreign-key"),
+        ("mb-eclass", TamperKind.REPLAY, "unlock once before"),
+        ("vag-golf", TamperKind.REPLAY, "unlock once before"),
+    ],
+)
+def test_a_tampering_that_cannot_happen_is_a_mistake_in_the_scenario(vehicle: str, kind: TamperKind, says: str) -> None:
+    with Bench(vehicle=vehicle) as bench:
+        bench.tester("logged-in")
+        bench.stage.tamper(kind)
+        with pytest.raises(LocalMisuse, match=says):
+            bench.stage.unlock("cluster", role="after-sales", scope=None)
+
+
+def test_what_is_done_from_outside_is_noted_in_the_trace_when_it_is_done(bench: Bench, stage: BenchStage) -> None:
+    bench.sleep(seconds=1)
+    acts: dict[str, Callable[[], Outcome]] = {
+        "fault": lambda: stage.add_fault(FaultRule(kind="drop", bus="obd")),
+        "clear-faults": stage.clear_faults,
+        "transport": lambda: stage.transport("gateway", TransportChange(stmin=0x7F)),
+        "ecu-clock": lambda: stage.set_ecu_clock("cluster", offset_s=-90, is_set=True),
+        "reset-ecu": lambda: stage.reset_ecu("cluster"),
+        "tamper": lambda: stage.tamper(TamperKind.TRUNCATE),
+        "outage": lambda: stage.outage(OutageKind.SLOW, duration_ns=HOUR_NS),
+        "unplug": lambda: stage.unplug(can_id=None, frames=1),
+        "plug-in": stage.plug_in,
+        "vehicle": lambda: stage.change_vehicle(VehicleChange(bonnet_open=True)),
+    }
+    for act in acts.values():
+        act()
+    assert [(when, source) for when, source, _ in bench.trace.notes] == [(1_000_000_000, name) for name in acts]
+    said = b"\n".join(content for _, _, content in bench.trace.notes)
+    for word in (b"drop", b"stmin=127", b"offset_s=-90", b"cluster", b"truncate", b"slow", b"now", b"bonnet_open=True"):
+        assert word in said
 
 
 def test_a_key_that_is_given_is_the_one_that_is_sent(logged_in: BenchStage) -> None:
