@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,21 @@ def test_the_happy_chain_goes_from_sign_up_over_work_to_the_lock_that_closes_by_
     for verb in way:
         at = verbs.index(verb, at)
     assert scenario.steps[at].expect.values["locked"] is True
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_tester_present_to_all_goes_out_within_the_long_request_and_does_not_break_it(
+    seed: int, tmp_path: Path
+) -> None:
+    run = run_one(*find(["wire-tester-present-in-between"]), seed=seed, trace_dir=tmp_path)
+    (log,) = (path for path in run.traces if path.suffix == ".log")
+    on_obd = [line.split()[2] for line in log.read_text().splitlines() if line.split()[1] == "obd"]
+    first = next(
+        at for at, frame in enumerate(on_obd) if re.match(r"714#10[89A-F]", frame)
+    )  # more than 127 bytes: the token
+    request = on_obd[first : first + 21]
+    assert [frame[4:6] for frame in request if frame.startswith("714#2")] == [f"2{n % 16:X}" for n in range(1, 19)]
+    assert any(frame.startswith("700#023E80") for frame in request)
 
 
 # ---- finding scenarios by what a person writes
