@@ -5,6 +5,7 @@ Everything goes through the portal's public operations (`wire.portal_api`), as i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from vci_driver.authenticator import Authenticator
@@ -29,7 +30,9 @@ from wire.portal_api import (
     PortalLogin,
     PortalPort,
     ProfileStatus,
+    R_co,
     ReadMail,
+    Request,
     ResetSecondFactor,
     SignUp,
     ValidateCompany,
@@ -84,23 +87,27 @@ class Person:
             self._session = reply.token
         return self._session
 
-    def status(self) -> ProfileStatus:
-        """Look at the page with the three lines; sign in again where the session has run out."""
+    def _signed_in(self, page: Callable[[str], Request[R_co]]) -> R_co:
+        """Call what `page` makes of the session; sign in again, once, where it has run out."""
         try:
-            return self._portal.call(GetStatus(session=self.session()))
+            return self._portal.call(page(self.session()))
         except PortalError as error:
             if error.code is not PortalErrorCode.SESSION_INVALID:
                 raise
-            self._session = None
-            return self._portal.call(GetStatus(session=self.session()))
+        self._session = None
+        return self._portal.call(page(self.session()))
+
+    def status(self) -> ProfileStatus:
+        """Look at the page with the three lines."""
+        return self._signed_in(lambda session: GetStatus(session=session))
 
     # ---- profile
 
     def personal_profile(self) -> Done:
         """Fill in the personal profile."""
-        return self._portal.call(
-            PersonalProfile(
-                session=self.session(), first_name=self.first_name, last_name=self.last_name, birth_date="1990-04-01"
+        return self._signed_in(
+            lambda session: PersonalProfile(
+                session=session, first_name=self.first_name, last_name=self.last_name, birth_date="1990-04-01"
             )
         )
 
@@ -109,9 +116,9 @@ class Person:
     ) -> Done:
         """Submit a passport and a video; what is None is good and in the person's own name."""
         good = Picture(name=self.full_name)
-        return self._portal.call(
-            IdentityDocuments(
-                session=self.session(),
+        return self._signed_in(
+            lambda session: IdentityDocuments(
+                session=session,
                 country="DE",
                 document=DocumentKind.PASSPORT,
                 front=_named(front, self.full_name) if front else good,
@@ -133,9 +140,9 @@ class Person:
 
     def company_profile(self) -> Done:
         """Fill in the company profile, every field of it."""
-        return self._portal.call(
-            CompanyProfile(
-                session=self.session(),
+        return self._signed_in(
+            lambda session: CompanyProfile(
+                session=session,
                 legal_name="Example Workshop Ltd",
                 vat_number="DE123456789",
                 address="Werkstrasse",
@@ -151,25 +158,26 @@ class Person:
 
     def validate_company(self) -> Done:
         """Press *Validate profile*."""
-        return self._portal.call(ValidateCompany(session=self.session()))
+        return self._signed_in(lambda session: ValidateCompany(session=session))
 
     def invite(self, other: Person) -> Done:
         """Invite another person and let them accept."""
-        done = self._portal.call(InviteUser(session=self.session(), email=other.email))
+        done = self._signed_in(lambda session: InviteUser(session=session, email=other.email))
         other.accept_invitation()
         return done
 
     def accept_invitation(self) -> Done:
         """Follow the link of the latest invitation."""
-        return self._portal.call(AcceptInvitation(session=self.session(), link_code=self._latest_link()))
+        link = self._latest_link()
+        return self._signed_in(lambda session: AcceptInvitation(session=session, link_code=link))
 
     def disassociate(self, other: Person) -> Done:
         """Take another person out of the company."""
-        return self._portal.call(DisassociateUser(session=self.session(), email=other.email))
+        return self._signed_in(lambda session: DisassociateUser(session=session, email=other.email))
 
     def reset_second_factor(self, other: Person) -> Done:
         """Take another person's authenticator away."""
-        done = self._portal.call(ResetSecondFactor(session=self.session(), email=other.email))
+        done = self._signed_in(lambda session: ResetSecondFactor(session=session, email=other.email))
         other.authenticator = None
         return done
 
