@@ -39,6 +39,8 @@ class Run:
         """The command that plays this again, to the byte."""
         scenario = self.played.scenario
         target = scenario.name if scenario.in_library else str(scenario.path)
+        if target.startswith(("-", "@")):  # as it stands, the command line would take it for an option or a tag
+            target = f"./{target}"
         return f"sgw-bench run {shlex.quote(target)} --seed {self.seed}"
 
 

@@ -143,6 +143,22 @@ def test_the_replay_command_fails_in_the_same_way(failing: Path) -> None:
         assert reports[turn] in again.stdout
 
 
+@pytest.mark.parametrize("name", ["-dash.yaml", "-folder/mine.yaml", "@at.yaml"])
+def test_a_file_whose_name_looks_like_an_option_or_a_tag_is_replayed_as_the_file_that_it_is(
+    sgw_bench: Here, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(FAILING)
+    first = sgw_bench("run", f"./{name}", cwd=tmp_path)
+    replay = re.search(r"replay +sgw-bench (.*)", first.stdout)
+    assert replay is not None
+    assert f"./{name}" in replay[1]
+    again = sgw_bench(*shlex.split(replay[1]), cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (1, "")
+    assert "1 failed in " in again.stdout
+
+
 def test_one_failure_among_many_fails_the_run_and_the_rest_is_played(sgw_bench: Here, failing: Path) -> None:
     done = sgw_bench("run", "vag-global-scan", failing.name, "mb-global-scan", cwd=failing.parent)
     assert done.returncode == 1
