@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wire.durations import read_duration
+from wire.durations import UNITS_NS, read_duration
 from wire.names import suggestion
 from wire.portal_api import PortalErrorCode
 from wire.uds import Nrc
@@ -52,13 +52,21 @@ def _bytes(value: object) -> bytes:
     return data
 
 
+def _whole(value: object) -> int | None:
+    """Return a whole number, written as 3 or (as JSON Schema has it) as 3.0, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
+        return None
+    return int(value)
+
+
 def integer(low: int, high: int) -> Kind:
     """Return the kind of whole numbers from `low` to `high`."""
 
     def read(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        number = _whole(value)
+        if number is None or not low <= number <= high:
             raise ValueError(f"expected a whole number from {low} to {high}, got {value!r}")
-        return value
+        return number
 
     return Kind(name=f"{low} to {high}", read=read, schema={"type": "integer", "minimum": low, "maximum": high})
 
@@ -68,9 +76,10 @@ def one_of(*numbers: int) -> Kind:
     names = ", ".join(map(str, numbers))
 
     def read(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value not in numbers:
+        number = _whole(value)
+        if number is None or number not in numbers:
             raise ValueError(f"expected one of {names}, got {value!r}")
-        return value
+        return number
 
     return Kind(name=names, read=read, schema={"type": "integer", "enum": list(numbers)})
 
@@ -110,12 +119,13 @@ def _nrc(value: object) -> int:
             return int(Nrc[value])
         except KeyError:
             raise ValueError(f"unknown NRC {value!r}" + suggestion(value, Nrc.__members__)) from None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0x01 <= value <= 0xFF:
+    number = _whole(value)
+    if number is None or not 0x01 <= number <= 0xFF:
         raise ValueError(f"expected an NRC, as in 0x33 or securityAccessDenied, got {value!r}")
-    return value
+    return number
 
 
-_ANSWER = re.compile(r"(?:[0-9A-Fa-f?]{2}\s*)+(?:\.\.)?\s*")
+_ANSWER = re.compile(r"([0-9A-Fa-f?]{2}\s*)+(\.\.\s*)?")
 
 
 def _answer(value: object) -> str:
@@ -135,20 +145,24 @@ def answer_matches(pattern: str, payload: bytes) -> bool:
     return all(want in ("?", have) for want, have in zip(head, text, strict=False))
 
 
+_DURATION_PARTS = rf"(\d+(\.\d+)?\s*({'|'.join(UNITS_NS)})\s*)+"
+
 TEXT = Kind(name="text", read=_text, schema={"type": "string", "minLength": 1})
 BOOLEAN = Kind(name="true | false", read=_boolean, schema={"type": "boolean"})
 BYTES = Kind(
-    name='bytes in hex, as in "22 F1 90"', read=_bytes, schema={"type": "string", "pattern": "^([0-9A-Fa-f]{2} ?)+$"}
+    name='bytes in hex, as in "22 F1 90"',
+    read=_bytes,
+    schema={"type": "string", "pattern": r"^[ \t\n]*([0-9A-Fa-f]{2}[ \t\n]*)+$"},
 )
 DURATION = Kind(
     name="duration, as in 90 min",
     read=read_duration,
-    schema={"type": "string", "pattern": r"^\+?\d+(\.\d+)? ?(ns|us|ms|s|min|h)$"},
+    schema={"type": "string", "pattern": rf"^\s*\+?{_DURATION_PARTS}$"},
 )
 SIGNED_DURATION = Kind(
     name="duration, as in -90 s",
     read=lambda value: read_duration(value, signed=True),
-    schema={"type": "string", "pattern": r"^[+-]?\d+(\.\d+)? ?(ns|us|ms|s|min|h)$"},
+    schema={"type": "string", "pattern": rf"^\s*[+-]?{_DURATION_PARTS}$"},
 )
 PROBABILITY = Kind(name="0 to 1", read=_probability, schema={"type": "number", "minimum": 0, "maximum": 1})
 NRC = Kind(
@@ -156,5 +170,9 @@ NRC = Kind(
     read=_nrc,
     schema={"anyOf": [{"type": "integer", "minimum": 1, "maximum": 255}, {"enum": list(Nrc.__members__)}]},
 )
-ANSWER = Kind(name='answer bytes, as in "62 F1 90 .."', read=_answer, schema={"type": "string"})
+ANSWER = Kind(
+    name='answer bytes, as in "62 F1 90 .."',
+    read=_answer,
+    schema={"type": "string", "pattern": f"^{_ANSWER.pattern}$"},
+)
 PORTAL_CODE = choice(*(code.value for code in PortalErrorCode))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scenarios.expectation import KEYS, KINDS
+from scenarios.kinds import TEXT
 from scenarios.verbs import VERBS, Verb
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,9 +21,9 @@ def scenario_schema() -> dict[str, Any]:
         "required": ["title", "vehicle", "steps"],
         "properties": {
             "title": {"type": "string", "minLength": 1, "description": "what the scenario shows, in one sentence"},
-            "about": {"type": "string", "description": "more, for people"},
-            "vehicle": {"type": "string", "description": "a vehicle file's name"},
-            "tags": {"type": "array", "items": {"type": "string"}},
+            "about": {"type": "string", "minLength": 1, "description": "more, for people"},
+            "vehicle": {"type": "string", "minLength": 1, "description": "a vehicle file's name"},
+            "tags": {"type": "array", "items": TEXT.schema},
             "steps": {"type": "array", "minItems": 1, "items": _step()},
         },
     }
@@ -40,7 +41,7 @@ def _step() -> dict[str, Any]:
                 "description": verb.doc,
                 "additionalProperties": False,
                 "required": [verb.name],
-                "properties": {verb.name: _arguments(verb), "expect": _expectation(), "note": {"type": "string"}},
+                "properties": {verb.name: _arguments(verb), "expect": _expectation(), "note": TEXT.schema},
             }
         )
     return {"anyOf": steps}
@@ -48,7 +49,7 @@ def _step() -> dict[str, Any]:
 
 def _arguments(verb: Verb) -> dict[str, Any]:
     if not verb.params:
-        return {"type": "null"}
+        return {"anyOf": [{"type": "null"}, {"type": "object", "maxProperties": 0}]}
     required = [param.name for param in verb.params if param.required]
     properties = {param.name: {**param.kind.schema, "description": param.doc} for param in verb.params}
     full = {"type": "object", "additionalProperties": False, "required": required, "properties": properties}

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from scenarios.kinds import ANSWER, BYTES, DURATION, SIGNED_DURATION, Kind
 from scenarios.library import LIBRARY
 from scenarios.model import Scenario, load_scenario
 from scenarios.schema import scenario_schema
@@ -373,6 +374,71 @@ def test_the_schema_accepts_every_library_file(path: Path) -> None:
 )
 def test_the_schema_refuses_what_the_loader_refuses(wrong: Malformed) -> None:
     assert not SCHEMA.is_valid(yaml.safe_load(wrong.text))
+
+
+ACCEPTED = {
+    "a verb without parameters, with none": "logout: {}",
+    "a verb without parameters, with nothing": "logout:",
+    "a verb that needs no parameter, with none": "login: {}",
+    "bytes without spaces": 'functional: "3E80"',
+    "bytes with many spaces": 'functional: " 3E   80 "',
+    "bytes in lines": 'functional: "3E\\n80"',
+    "a duration of parts": "wait: 1 h 30 min",
+    "a duration without spaces": "wait: 1h30min",
+    "a whole number with a point": "{security-access: {ecu: cluster, level: 3.0}, expect: {nrc: 51.0}}",
+    "a result with a point": "{unlock: cluster, expect: {result: -6.0}}",
+    "any answer bytes": '{identify: , expect: {answer: "62 f190 ?? 3? .. "}}',
+}
+REFUSED = {
+    "a number that is not whole": "security-access: {ecu: cluster, level: 3.5}",
+    "an endless number": "security-access: {ecu: cluster, level: .inf}",
+    "a truth for a number": "security-access: {ecu: cluster, level: true}",
+    "half a byte": 'functional: "3E 8"',
+    "no byte": 'functional: " "',
+    "a parameter too many": "logout: {person: technician}",
+    "an answer of half a byte": '{identify: , expect: {answer: "62 F"}}',
+    "an answer with something after the rest": '{identify: , expect: {answer: "62 .. 00"}}',
+    "an answer of no bytes": '{identify: , expect: {answer: ".."}}',
+    "a duration of two signs": "wait: 1 h -30 min",
+    "an empty note": '{identify: , note: ""}',
+}
+
+
+@pytest.mark.parametrize("step", ACCEPTED.values(), ids=ACCEPTED)
+def test_the_schema_accepts_what_the_loader_accepts(step: str, tmp_path: Path) -> None:
+    text = _step(step)
+    assert len(load_scenario(_written(tmp_path, text)).steps) == 2
+    assert not [error.message for error in SCHEMA.iter_errors(yaml.safe_load(text))]
+
+
+@pytest.mark.parametrize("step", REFUSED.values(), ids=REFUSED)
+def test_the_loader_and_the_schema_refuse_alike(step: str, tmp_path: Path) -> None:
+    _error(tmp_path, _step(step))
+    assert not SCHEMA.is_valid(yaml.safe_load(_step(step)))
+
+
+def test_a_whole_number_with_a_point_is_read_as_the_whole_number(tmp_path: Path) -> None:
+    step = load_scenario(_written(tmp_path, _step(ACCEPTED["a whole number with a point"]))).steps[1]
+    assert (repr(step.args["level"]), repr(step.expect.values["nrc"])) == ("3", "51")
+
+
+KINDS_OF_TEXT = {"bytes": BYTES, "answer": ANSWER, "duration": DURATION, "signed duration": SIGNED_DURATION}
+PIECES = ["0", "7", "aF", "?", "??", "..", ".", " ", "\n", "\t", "+", "-", "h", "min", "ms", "s", "g"]
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_TEXT.values(), ids=KINDS_OF_TEXT)
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=8))
+def test_any_text_is_refused_by_both_or_by_none(kind: Kind, pieces: list[str]) -> None:
+    text = "".join(pieces)
+    try:
+        kind.read(text)
+    except ValueError as error:
+        if "30 days" in str(error):  # a schema cannot add
+            return
+        accepted = False
+    else:
+        accepted = True
+    assert Draft202012Validator(kind.schema).is_valid(text) is accepted
 
 
 # ---- the table of verbs
