@@ -22,6 +22,8 @@ OBD = "obd"
 BITRATE, DATA_BITRATE = 500_000, 2_000_000
 GATEWAY = "gateway"
 VIN_DID = 0xF190
+VIN_LETTERS = frozenset("ABCDEFGHJKLMNPRSTUVWXYZ0123456789")
+"""ISO 3779: I, O and Q are left out, because they look like 1 and 0."""
 T = TypeVar("T")
 KEYS = ("title", "make", "vin", "odometer_km", "gateway", "functional_ids", "buses", "ecus", "tester")
 
@@ -84,6 +86,10 @@ def _read_file(path: Path) -> VehicleSpec:
     vin = node.require("vin").text()
     if len(vin) != VIN_LEN or not vin.isalnum() or not vin.isascii():
         raise node.require("vin").error(f"a VIN has {VIN_LEN} letters and digits, {vin!r} has {len(vin)} characters")
+    if wrong := sorted(set(vin) - VIN_LETTERS):
+        raise node.require("vin").error(
+            f"a VIN has digits and capital letters without I, O, Q (ISO 3779), {vin!r} has {', '.join(wrong)}"
+        )
     gateway, tester = node.require("gateway"), node.get("tester")
     gateway.mapping(("profile", "ecu"))
     if tester is not None:

@@ -67,6 +67,9 @@ P2_RANGE_NS = (20 * _MS, 0xFFFF * _MS)
 """0x78 goes out 10 ms before P2 ends, and the session's answer holds P2 in 16 bits of milliseconds."""
 P2_STAR_RANGE_NS = (20 * _MS, 0xFFFF * 10 * _MS)
 """As P2, in 16 bits of 10 ms."""
+S3_MIN_NS = 100 * _MS
+"""A shorter S3 ends a session before a tester can keep it; ISO 14229-2 has 5 s."""
+DEFAULT_SESSION = 0x01
 _HEX_KEY = re.compile(r"[0-9A-Fa-f]{1,8}")
 _ACCESS_KEYS = ("sessions", "security", "scope", "conditions")
 _GATES: Mapping[str, type[SfdOptions | CertificateOptions]] = {
@@ -128,8 +131,12 @@ def read_profile(node: Node, name: str) -> EcuProfile:
     nrc, busy, access = get("locked_nrc"), get("busy"), get("security_access")
     request_id, response_id = _can_id(node.require("request_id")), _can_id(node.require("response_id"))
     functional_ids = tuple(_can_id(item) for item in functional.items()) if functional else ()
-    if len({request_id, response_id, *functional_ids}) < 2 + len(functional_ids):
-        raise node.error("request_id, response_id and functional_ids are all different")
+    _check_identifiers(node)
+    if DEFAULT_SESSION not in sessions:
+        raise node.require("sessions").error("session 1, the default session, is always there: a unit starts in it")
+    dids = {did.did: did for did in _each(node, "dids", _did, 0xFFFF)}
+    _check_levels(node, security)
+    _check_required(node, dids)
     return EcuProfile(
         name=name,
         title=node.require("title").text(),
@@ -139,7 +146,7 @@ def read_profile(node: Node, name: str) -> EcuProfile:
         functional_ids=functional_ids,
         services=_services(node.require("services")),
         sessions=sessions,
-        dids={did.did: did for did in _each(node, "dids", _did, 0xFFFF)},
+        dids=dids,
         routines={routine.rid: routine for routine in _each(node, "routines", _routine, 0xFFFF)},
         dtcs=tuple(_each(node, "dtcs", _dtc, 0xFF_FFFE)),
         security=security,
@@ -152,6 +159,47 @@ def read_profile(node: Node, name: str) -> EcuProfile:
         max_answer_bytes=_number(get("max_answer_bytes"), 4095, 8, 65_535),
         padding=None if padding is None or padding.value is None else padding.integer(0, 0xFF),
     )
+
+
+def _check_identifiers(node: Node) -> None:
+    """Refuse an identifier that stands twice: a unit would hear itself, or each request two times."""
+    request, response, functional = node.require("request_id"), node.require("response_id"), node.get("functional_ids")
+    seen = {_can_id(request): request}
+    for entry in (response, *(functional.items() if functional else ())):
+        can_id = _can_id(entry)
+        other = seen.setdefault(can_id, entry)
+        if other is not entry:
+            place = entry if entry.path == node.path else other  # what stands in a base is right by itself
+            raise place.error(
+                f"request_id, response_id and functional_ids are all different; {can_id:#x} is {other.key} and {entry.key}"
+            )
+
+
+def _check_levels(node: Node, security: Mapping[int, SecurityLevel]) -> None:
+    """Refuse an access that demands a 0x27 level which the unit does not have: nobody could ever meet it."""
+    for table, keys in (("services", ("access",)), ("dids", ("read", "write")), ("routines", ("access",))):
+        entries = node.get(table)
+        for entry in entries.mapping().values() if entries else ():
+            for key in keys:
+                access = entry.value.get(key) if isinstance(entry.value, dict) else None
+                level = access.value.get("security") if access and isinstance(access.value, dict) else None
+                if level is not None and level.value not in security:
+                    there = ", ".join(f"{number:02X}" for number in security) or "none"
+                    raise level.error(f"no level {level.value:02X} under 'security'; there are: {there}")
+
+
+def _check_required(node: Node, dids: Mapping[int, Did]) -> None:
+    """Refuse a write that waits for another which the unit does not offer."""
+    for did, entry in zip(dids.values(), node.require("dids").mapping().values() if dids else (), strict=True):
+        for number, item in zip(did.requires_written, _items(entry.get("requires_written")), strict=True):
+            if number not in dids:
+                raise item.error(f"no identifier {number:04X} under 'dids'")
+            if dids[number].write is None:
+                raise item.error(f"identifier {number:04X} cannot be written: it has no 'write'")
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.items() if node else []
 
 
 def _each(node: Node, key: str, reader: Any, high: int) -> list[Any]:
@@ -187,6 +235,10 @@ def _timing(node: Node) -> Timing:
     ):
         if not low_ns <= value_ns <= high_ns:
             raise node.require(key).error(f"expected a time from {low_ns // _MS} ms to {high_ns // _MS} ms")
+    if timing.s3_ns < S3_MIN_NS:
+        raise node.require("s3").error(
+            f"expected a time from {S3_MIN_NS // _MS} ms: a session ends sooner than it is kept"
+        )
     return timing
 
 
@@ -326,7 +378,11 @@ def _gate(node: Node) -> SfdOptions | CertificateOptions:
     if refusal is not None:
         raise refusal.error("the unit's own locked_nrc says this, for the lock as well")
     rest = {key: entry for key, entry in node.mapping().items() if key != "scheme"}
-    return _options(Node(rest, node.path, node.line, node.key), _GATES[scheme])
+    options = _options(Node(rest, node.path, node.line, node.key), _GATES[scheme])
+    for name in ("max_duration_min", "nonce_lifetime_ns", "challenge_lifetime_ns"):
+        if getattr(options, name, None) == 0:
+            raise rest[name.removesuffix("_ns")].error("a lock with 0 here can never be opened")
+    return options
 
 
 def _options(node: Node, kind: type[Options]) -> Options:

@@ -18,6 +18,8 @@ from wire.uds import Nrc
 FOLDER = Path(__file__).parent / "profiles"
 SCOPES = {str(scope.name).lower(): scope for scope in Scope}
 KEYS = ("title", "lock", "refusal", "allow", "scopes", "hold", "answer_window", "pending_for_target")
+MIN_WINDOW_NS = 1_000_000
+"""About what a unit's answer takes on the bus; what comes later is discarded."""
 
 Lock = Literal["bonnet", "grant"]
 
@@ -58,9 +60,16 @@ def _read_file(path: Path) -> GatewayProfile:
             refusal_nrc=_refusal(node.require("refusal")),
         ),
         hold_ns=hold.read(read_duration) if hold else 0,
-        answer_window_ns=window.read(read_duration) if window else 1_000_000_000,
+        answer_window_ns=_window_ns(window) if window else 1_000_000_000,
         pending_for_target=pending.boolean() if pending else True,
     )
+
+
+def _window_ns(node: Node) -> int:
+    window_ns = node.read(read_duration)
+    if window_ns < MIN_WINDOW_NS:
+        raise node.error(f"no answer would come in time: at least {MIN_WINDOW_NS // 1_000_000} ms")
+    return window_ns
 
 
 def _rule(node: Node) -> bytes:

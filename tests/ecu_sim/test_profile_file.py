@@ -202,6 +202,24 @@ def test_the_example_is_valid(tmp_path: Path) -> None:
         ("[stationary]", "[stationry]", "dids.0600.write.conditions[0]", "did you mean 'stationary'"),
         ("scope: coding", "scope: codings", "dids.0600.write.scope", "did you mean 'coding'"),
         ("scope: coding", "security: 4", "dids.0600.write.security", "odd"),
+        ("scope: coding", "security: 0x05", "dids.0600.write.security", "no level 05 under 'security'; there are: 03"),
+        ("{text: WVWZZZ}", "{text: W, read: {security: 5}}", "dids.F190.read.security", "no level 05"),
+        ("{access: {sessions: [1, 3]}}", "{access: {security: 1}}", "services.22.access.security", "no level 01"),
+        ("10 s}", "10 s, access: {security: 0x11}}", "routines.0203.access.security", "no level 11"),
+        ("{sessions: [3], scope", "{security: yes, scope", "dids.0600.write.security", "whole number"),
+        (
+            'hex: "00 01"',
+            "hex: '00', requires_written: [0xF199]",
+            "dids.0600.requires_written[0]",
+            "no identifier F199",
+        ),
+        ('hex: "00 01"', "hex: '00', requires_written: [0x600, 0xF190]", "dids.0600.requires_written[1]", "no 'write'"),
+        ("sessions: [1, 3]\n", "sessions: [2, 3]\n", "sessions", "session 1"),
+        ("sessions: [1, 3]\n", "sessions: []\n", "sessions", "session 1"),
+        ("[0x700]", "[0x714]", "functional_ids[0]", "0x714 is request_id"),
+        ("[0x700]", "[0x700, 0x77E]", "functional_ids[1]", "0x77e is response_id"),
+        ("[0x700]", "[0x700, 0x700]", "functional_ids[1]", "0x700 is functional_ids[0]"),
+        ("response_id: 0x77E", "response_id: 0x714", "response_id", "0x714 is request_id"),
         ('  "0203"', '  "10203"', "routines.10203", "0 to FFFF"),
         ("10 s}", "10}", "routines.0203.duration", "90 min"),
         ("10 s}", "10 sec}", "routines.0203.duration", "90 min"),
@@ -218,15 +236,21 @@ def test_the_example_is_valid(tmp_path: Path) -> None:
         ("{p2: 50 ms}", "{p2: 70 s}", "timing.p2", "65535 ms"),
         ("{p2: 50 ms}", "{p2: 0 ms}", "timing.p2", "from 20 ms"),
         ("{p2: 50 ms}", "{p2_star: 11 min}", "timing.p2_star", "655350 ms"),
+        ("{p2: 50 ms}", "{s3: 0 s}", "timing.s3", "from 100 ms"),
+        ("{p2: 50 ms}", "{s3: 99 ms}", "timing.s3", "from 100 ms"),
         ("{p2: 50 ms}", "{p2_star: 0 s}", "timing.p2_star", "from 20 ms"),
         ("scheme: sfd", "scheme: sdf", "gate.scheme", "did you mean 'sfd'"),
         ("scheme: sfd", "max_duration_min: 90", "gate", "missing key 'scheme'"),
         ("scheme: sfd", "scheme: sfd, nonce_lifetime: 1 d", "gate.nonce_lifetime", "90 min"),
+        ("scheme: sfd", "scheme: sfd, max_duration_min: 0", "gate.max_duration_min", "never be opened"),
+        ("scheme: sfd", "scheme: sfd, nonce_lifetime: 0 s", "gate.nonce_lifetime", "never be opened"),
+        ("scheme: sfd", "scheme: certificate, challenge_lifetime: 0 s", "gate.challenge_lifetime", "never be opened"),
         ("scheme: sfd", "scheme: sfd, ends_on_reset: 1", "gate.ends_on_reset", "true or false"),
         ("scheme: sfd", "scheme: sfd, token_rid: 0x10000", "gate.token_rid", "from 0 to 65535"),
         ("scheme: sfd", "scheme: sfd, min_role: 4", "gate.min_role", "from 1 to 3"),
         ("scheme: sfd", "scheme: sfd, refusal_nrc: authenticationRequired", "gate.refusal_nrc", "locked_nrc"),
         ("scheme: sfd", "scheme: sfd, challenge_lifetime: 1 s", "gate.challenge_lifetime", "unknown key"),
+        ("scheme: sfd", "scheme: sfd, challenge_lifetime: 0 s", "gate.challenge_lifetime", "unknown key"),
         ("scheme: sfd", "scheme: certificate, token_rid: 1", "gate.token_rid", "unknown key"),
         ("busy: refuse", "busy: refuze", "busy", "did you mean 'refuse'"),
         ("busy: refuse", "locked_nrc: securityAccesDenied", "locked_nrc", "did you mean 'securityAccessDenied'"),
@@ -279,6 +303,13 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
 def test_a_unit_does_not_hear_itself(tmp_path: Path, other: str) -> None:
     with pytest.raises(ConfigError, match="all different"):
         load_text(tmp_path, VALID.replace("0x714", other))
+
+
+def test_an_identifier_that_a_base_has_already_is_told_where_the_unit_says_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_text(tmp_path, "title: mine\nextends: lower\nrequest_id: 0x700\n", lower=VALID)
+    error = raised.value
+    assert (error.path, error.line, error.key) == (str(tmp_path / "unit.yaml"), 3, "request_id")
 
 
 @pytest.mark.parametrize(

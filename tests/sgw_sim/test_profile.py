@@ -70,6 +70,7 @@ WRONG = {
     "service that is no hex": ("2E: coding", "write: coding", 7, "scopes.write", "a service in hex"),
     "misspelt scope": ("2E: coding", "2E: codeing", 7, "scopes.2E", "did you mean 'coding'?"),
     "no duration": ("hold: 2 ms", "hold: soon", 8, "hold", "soon"),
+    "window of no time": ("answer_window: 3 s", "answer_window: 0 s", 9, "answer_window", "at least 1 ms"),
     "no boolean": ("pending_for_target: false", "pending_for_target: maybe", 10, "pending_for_target", "true or false"),
 }
 
