@@ -60,14 +60,12 @@ class BusPort:
         self._bus._listen(self, can_ids, listener)  # noqa: SLF001
 
     def switch_off(self) -> None:
-        """Fall silent (no supply, bus-off): what is queued is lost, nothing is heard."""
-        self.off = True
-        self._bus._forget_queued(self)  # noqa: SLF001
+        """Fall silent (no supply, bus-off): what is queued or half sent is lost, nothing is heard."""
+        self._bus._silence(self)  # noqa: SLF001
 
     def restart(self) -> None:
-        """Come back with the error counter at zero."""
-        self.off = False
-        self.errors = 0
+        """Come back with the error counter at zero (not after `close`)."""
+        self._bus._restart(self)  # noqa: SLF001
 
     def close(self) -> None:
         """Leave the bus for good."""
@@ -101,6 +99,8 @@ class CanBus:
         self.frames_sent = 0
         self.busy_ns = 0
         self._ports: list[BusPort] = []
+        self._nobody = BusPort(self, "nobody")
+        self._nobody.off = True
         self._taps: list[Tap] = []
         self._table: dict[int, list[tuple[BusPort, Listener]]] = {}
         self._listen_all: list[tuple[BusPort, Listener]] = []
@@ -157,18 +157,29 @@ class CanBus:
             self._table[can_id] = [*self._table.get(can_id, ()), (port, listener)]
 
     def _detach(self, port: BusPort) -> None:
-        self._forget_queued(port)
-        port.off = True
+        self._silence(port)
         if port in self._ports:
             self._ports.remove(port)
         self._listen_all = [entry for entry in self._listen_all if entry[0] is not port]
         for can_id, entries in self._table.items():
             self._table[can_id] = [entry for entry in entries if entry[0] is not port]
 
-    def _forget_queued(self, port: BusPort) -> None:
+    def _silence(self, port: BusPort) -> None:
         self._queue = [entry for entry in self._queue if entry[3] is not port]
         heapq.heapify(self._queue)
         port.queued = 0
+        if port.off:
+            return
+        port.off = True
+        current = self._current
+        if current is not None and current[3] is port:
+            self._current = (*current[:3], self._nobody)  # the rest of its time the bus is busy with a broken frame
+
+    def _restart(self, port: BusPort) -> None:
+        if port.off and port in self._ports:
+            port.off = False
+            self._arbitrate_soon()
+        port.errors = 0
 
     def _enqueue(self, port: BusPort, frame: Frame) -> None:
         if port.off:
@@ -215,7 +226,7 @@ class CanBus:
         _, _, frame, port = current
         self._current = None
         self._arbitrating = True  # who sends in answer takes part in the arbitration below
-        if port.off:
+        if port.off:  # broken off half way
             self._arbitrate()
             return
         verdict = None

@@ -150,3 +150,47 @@ def test_a_sender_that_never_waits_is_stopped() -> None:
     world.call_at(1, flood)
     with pytest.raises(WorldStopped, match="wait for on_sent"):
         world.run_for(10)
+
+
+def test_who_closed_its_port_does_not_come_back_by_a_restart() -> None:
+    world, bus, (one, two), _ = bus_with()
+    two.close()
+    two.restart()
+    one.send(Frame(0x1, b"x"))
+    two.send(Frame(0x2, b"y"))
+    world.run_for(10**9)
+    assert bus.frames_sent == 0
+
+
+@pytest.mark.parametrize("pause_ns", [0, 10_000, 10**6])
+def test_a_frame_half_sent_dies_with_its_sender(pause_ns: int) -> None:
+    world, bus, (one, _), heard = bus_with()
+    sent = []
+    one.on_sent = sent.append
+    one.send(Frame(0x1, b"half"))
+    one.send(Frame(0x2, b"queued"))
+    world.run_for(50_000)
+    one.switch_off()
+    world.run_for(pause_ns)
+    one.restart()
+    assert one.queued == 0
+    world.run_for(10**9)
+    assert not sent
+    assert not heard
+    assert bus.frames_sent == 0
+    one.send(Frame(0x3, b"new"))
+    world.run_for(10**6)
+    assert [frame.data for frame in sent] == [frame.data for _, frame in heard] == [b"new"]
+    assert one.queued == 0
+
+
+def test_a_frame_that_dies_lets_the_others_go_after_its_time() -> None:
+    world, _, (one, two, _), heard = bus_with(3)
+    one.send(Frame(0x1, b"half"))
+    world.run_for(50_000)
+    two.send(Frame(0x2, b"other"))
+    one.switch_off()
+    one.restart()
+    one.send(Frame(0x1, b"again"))
+    world.run_for(10**6)
+    assert [frame.data for _, frame in heard] == [b"again", b"other"]
