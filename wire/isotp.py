@@ -58,6 +58,9 @@ class Sink(Protocol):
     def emit(self, channel: Channel, frame: Frame, control: bool) -> None:  # noqa: FBT001 - hot path, positional
         """Queue a frame; `control`: a flow control frame, which goes first."""
 
+    def forget(self, channel: Channel, control: bool) -> None:  # noqa: FBT001
+        """Drop what `emit` queued of this channel and this kind and nobody has taken yet."""
+
     def watch(self, channel: Channel) -> None:
         """Ask for this channel's deadlines from now on, until it has none."""
 
@@ -79,6 +82,7 @@ class Channel:
         "_queue",
         "_rx",
         "_rx_block",
+        "_rx_control_out",
         "_rx_frame_len",
         "_rx_got",
         "_rx_len",
@@ -144,6 +148,7 @@ class Channel:
         self._rx_frame_len = 0
         self.rx_deadline_ns: int | None = None
         self._rx_wait_due = False
+        self._rx_control_out = False
         self._fc_waits = 0
 
     @property
@@ -319,6 +324,7 @@ class Channel:
         self._tx_state = _IDLE
         self.tx_deadline_ns = None
         self._tx = None
+        self._sink.forget(self, False)  # noqa: FBT003
         self._queue.clear()  # what waited behind a failed message belongs to the same conversation
         self._sink.events.append(Failed(self, error, sending=True))
 
@@ -412,6 +418,7 @@ class Channel:
     def _go_on(self, now_ns: int) -> None:
         """Tell the sender to go on, after as many waits as the options want."""
         self.rx_deadline_ns = now_ns + self._options.n_ar_ns
+        self._rx_control_out = self.tx_id is not None
         if not self.active:
             self._sink.watch(self)
         if self._fc_waits > 0:
@@ -463,12 +470,14 @@ class Channel:
 
     def control_sent(self, now_ns: int) -> None:
         """Learn that our flow control went out: from here the sender's next frame is due (N_Cr)."""
+        self._rx_control_out = False
         if self._rx is not None:
             options = self._options
             self.rx_deadline_ns = now_ns + (options.wait_interval_ns if self._rx_wait_due else options.n_cr_ns)
 
     def _fail_receive(self, error: Exception) -> None:
         self._rx = None
+        self._rx_control_out = False
         self.rx_deadline_ns = None
         self._sink.events.append(Failed(self, error, sending=False))
 
@@ -491,7 +500,11 @@ class Channel:
         rx_deadline_ns = self.rx_deadline_ns
         if rx_deadline_ns is not None and rx_deadline_ns <= now_ns:
             self.rx_deadline_ns = None
-            if self._rx_wait_due:
+            if self._rx_control_out:
+                self._sink.forget(self, True)  # noqa: FBT003
+                limit_ms = self._options.n_ar_ns // 1_000_000
+                self._fail_receive(TransmitTimeout(f"the flow control was not sent within {limit_ms} ms (N_Ar)"))
+            elif self._rx_wait_due:
                 self._go_on(now_ns)
             else:
                 limit_ms = self._options.n_cr_ns // 1_000_000
@@ -501,6 +514,7 @@ class Channel:
         """Forget everything in silence: the device lost its supply."""
         self._tx_state = _IDLE
         self._tx = self._rx = None
+        self._rx_control_out = False
         self.tx_deadline_ns = self.rx_deadline_ns = None
         self._queue.clear()
 

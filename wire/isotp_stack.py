@@ -170,6 +170,15 @@ class IsoTpStack:
         else:
             side.data.append((channel, frame))
 
+    def forget(self, channel: Channel, control: bool) -> None:  # noqa: FBT001
+        """Drop frames of a channel that wait for their turn: the message they belong to has failed."""
+        side = self._ports[channel.port]
+        waiting = side.control if control else side.data
+        kept = [entry for entry in waiting if entry[0] is not channel]
+        if len(kept) != len(waiting):
+            waiting.clear()
+            waiting.extend(kept)
+
     def _hand_over(self, port: int, side: _Port) -> None:
         control = bool(side.control)
         channel, frame = (side.control if control else side.data).popleft()

@@ -236,3 +236,55 @@ def test_random_frames_never_raise(frames: list[bytes], sending: bool) -> None:
     for number, data in enumerate(frames):
         lone.stack.receive(0, Frame(0x708, data), number)
         lone.drain()
+
+
+def test_a_flow_control_that_does_not_get_out_is_our_timeout_and_named_so() -> None:
+    lone = Lone(n_ar_ns=300_000_000)
+    lone.hear("10 14 01 02 03 04 05 06")
+    lone.pass_time(299_000_000)
+    assert lone.errors() == []
+    lone.pass_time(1_000_000)
+    (failed,) = lone.events(isotp.Failed)
+    assert isinstance(failed.error, isotp.TransmitTimeout)
+    assert not failed.sending
+    assert "300 ms (N_Ar)" in str(failed.error)
+
+
+def test_a_wait_frame_that_does_not_get_out_is_n_ar_too() -> None:
+    lone = Lone(n_ar_ns=300_000_000, wait_frames=2)
+    lone.hear("10 14 01 02 03 04 05 06")
+    lone.pass_time(300_000_000)
+    assert lone.errors() == [isotp.TransmitTimeout]
+
+
+def test_once_the_flow_control_is_out_n_cr_counts() -> None:
+    lone = Lone(n_ar_ns=300_000_000, n_cr_ns=500_000_000)
+    lone.hear("10 14 01 02 03 04 05 06")
+    lone.pass_time(299_000_000)
+    lone.drain()
+    lone.pass_time(499_000_000)
+    assert lone.errors() == []
+    lone.pass_time(1_000_000)
+    assert lone.errors() == [isotp.ConsecutiveFrameTimeout]
+
+
+def test_what_waits_of_a_failed_message_does_not_go_out_when_the_bus_comes_back() -> None:
+    lone = Lone()
+    other = lone.stack.add(0, tx_id=0x701, rx_id=0x709, options=IsoTpOptions(n_as_ns=2 * S))
+    lone.stack.send(other, b"\x01", 0)
+    lone.stack.send(lone.channel, b"\x02", 0)
+    lone.pass_time(S)
+    assert lone.errors() == [isotp.TransmitTimeout]
+    lone.stack.send(lone.channel, b"\x03", lone.now_ns)
+    assert lone.drain() == [b"\x01\x01", b"\x01\x03"]
+    assert len(lone.events(Sent)) == 2
+
+
+def test_a_flow_control_that_waited_too_long_does_not_go_out_later() -> None:
+    lone = Lone(n_ar_ns=300_000_000)
+    other = lone.stack.add(0, tx_id=0x701, rx_id=0x709)
+    lone.stack.send(other, b"\x01", 0)
+    lone.hear("10 14 01 02 03 04 05 06")
+    lone.pass_time(300_000_000)
+    assert lone.errors() == [isotp.TransmitTimeout]
+    assert lone.drain() == [b"\x01\x01"]
