@@ -5,24 +5,26 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-OURS = ("bench", "scenarios", "sgw_sim", "ecu_sim", "portal_sim", "vci_driver", "wire")
-"""They all stand beside this file, wherever that was installed."""
+BESIDE = ("scenarios", "sgw_sim", "ecu_sim", "portal_sim", "vci_driver", "wire")
+"""They stand beside our `bench`, wherever that was installed."""
 
 
 def _in_the_way() -> str | None:
     """Return what stands before one of our packages on the path, in words, or None."""
-    for name in OURS:
-        spec = importlib.util.find_spec(name)
-        if spec is None:
-            continue
-        if spec.origin is None:  # a namespace: a folder without __init__.py, and ours not there at all
-            return f"the folder {next(iter(spec.submodule_search_locations or ['?']))}"
-        found = Path(spec.origin)
-        if found.name != "__init__.py":
-            return f"the module {found}"
-        if found.resolve().parent.parent != HERE:
-            return f"the package {name!r} in {found.parent}"
+    spec = importlib.util.find_spec("bench")
+    if spec is None or spec.origin is None:  # a namespace: a folder without __init__.py, and ours not there at all
+        return None if spec is None else f"the folder {next(iter(spec.submodule_search_locations or ['?']))}"
+    bench = Path(spec.origin)
+    if not (bench.parent / "pytest_plugin.py").is_file():
+        return f"the package 'bench' in {bench.parent}" if bench.name == "__init__.py" else f"the module {bench}"
+    for name in BESIDE:
+        other = importlib.util.find_spec(name)
+        if other is not None and other.origin is not None:
+            found = Path(other.origin)
+            if found.name != "__init__.py":
+                return f"the module {found}"
+            if found.resolve().parent.parent != bench.resolve().parent.parent:
+                return f"the package {name!r} in {found.parent}"
     return None
 
 
