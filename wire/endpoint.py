@@ -98,7 +98,7 @@ class Endpoint:
         world, receive, flush = self.world, self._core.receive, self.flush
         events, on_events = self._events, self._on_events
 
-        def on_frame(frame: Frame) -> None:
+        def on_frame(frame: Frame, core_name: str = self.name) -> None:  # noqa: ARG001 - the world reads it from a traceback
             receive(port, frame, world.now_ns)
             if events:
                 on_events()
@@ -110,7 +110,7 @@ class Endpoint:
         world, frame_sent, flush = self.world, self._core.frame_sent, self.flush
         events, on_events = self._events, self._on_events
 
-        def on_sent(_: Frame) -> None:
+        def on_sent(_: Frame, core_name: str = self.name) -> None:  # noqa: ARG001 - as in on_frame
             frame_sent(port, world.now_ns)
             if events:
                 on_events()

@@ -83,6 +83,7 @@ class World:
         self._heap: list[tuple[int, int, Callback]] = []
         self._sequence = 0
         self._running = False
+        self._without_pause = 0
         self._stopped: WorldStopped | None = None
         self._posted: deque[Callback] = deque()
 
@@ -149,6 +150,9 @@ class World:
             while not done():
                 if posted:
                     callback = posted.popleft()
+                    here += 1
+                    if here > MAX_EVENTS_PER_INSTANT:
+                        self._too_many()
                 elif heap and heap[0][0] <= end_ns:
                     when_ns, _, callback = pop(heap)
                     if when_ns > self.now_ns:
@@ -173,6 +177,7 @@ class World:
         end_ns = self.clock.now_ns() + timeout_ns
         heap, posted = self._heap, self._posted
         callback: Callback | None = None
+        self._without_pause = 0
         try:
             while not done():
                 if posted:
@@ -186,6 +191,9 @@ class World:
                     return done()
                 else:
                     continue
+                self._without_pause += 1
+                if self._without_pause > MAX_EVENTS_PER_INSTANT:
+                    self._too_many()
                 callback()
         except Exception as error:  # noqa: BLE001 - whatever it is, the world stops and says so
             self._stop(callback, error)
@@ -193,17 +201,18 @@ class World:
 
     def _stop(self, callback: Callback | None, error: Exception) -> NoReturn:
         """Stand still for good: every later run raises the same."""
-        self._stopped = WorldStopped(_name_of(callback), self.now_ns, self.seed, error)
+        self._stopped = WorldStopped(_core_in(error) or _name_of(callback), self.now_ns, self.seed, error)
         raise self._stopped from error
 
     def _too_many(self) -> NoReturn:
         raise LocalMisuse(
-            f"more than {MAX_EVENTS_PER_INSTANT} callbacks at {self.now_ns} ns without time moving: "
+            f"more than {MAX_EVENTS_PER_INSTANT} callbacks at {self.now_ns} ns without time moving or a pause: "
             "two cores answer each other in a loop"
         )
 
     def _wait_real(self, end_ns: int) -> bool:
         """Sleep to the end of the run or the next sign of life; return whether the end is reached."""
+        self._without_pause = 0
         self.clock.wait_until(end_ns)
         self.now_ns = max(self.now_ns, self.clock.now_ns())
         return self.now_ns >= end_ns
@@ -212,6 +221,7 @@ class World:
         """Sleep until `when_ns` or the next sign of life; return whether the deadline is due. Count lateness."""
         now_ns = self.clock.now_ns()
         if now_ns < when_ns:
+            self._without_pause = 0
             self.clock.wait_until(when_ns)
             now_ns = self.clock.now_ns()
             if now_ns < when_ns:
@@ -227,6 +237,15 @@ class World:
 
 def _never() -> bool:
     return False
+
+
+def _core_in(error: Exception) -> str | None:
+    """Return the name of the core that was at work when `error` was raised: see `core_name` in `wire.endpoint`."""
+    name, step = None, error.__traceback__
+    while step is not None:
+        name = step.tb_frame.f_locals.get("core_name", name)
+        step = step.tb_next
+    return name if isinstance(name, str) else None
 
 
 def _name_of(callback: Callback | None) -> str:

@@ -10,6 +10,7 @@ import pytest
 from wire.can_bus import CanBus
 from wire.endpoint import Endpoint
 from wire.errors import WorldStopped
+from wire.faults import FaultInjector, FaultRule
 from wire.frame import Frame
 from wire.world import World
 
@@ -192,3 +193,29 @@ def test_on_a_virtual_bus_a_core_hears_others_and_its_own_confirmation() -> None
     ((_, _, sent_ns),) = one.told
     assert two.told == [("frame", 0, FRAME.data, sent_ns)]
     assert sent_ns > 0
+
+
+@pytest.mark.parametrize("way", ["receive", "frame_sent", "delayed"])
+def test_a_core_that_raises_on_a_bus_is_named_and_not_the_bus(way: str) -> None:
+    world = World()
+    bus = CanBus(world, "can")
+    if way == "delayed":
+        bus.faults = FaultInjector(world.rng("faults"))
+        bus.faults.add(FaultRule(kind="delay", delay_ns=10**6))
+    one, two = Probe(), Probe()
+    one.name, two.name = "engine", "brakes"
+
+    def fail(*_: object) -> None:
+        raise ValueError("boom")
+
+    if way == "frame_sent":
+        one.frame_sent = fail
+    else:
+        two.receive = fail
+    first = Endpoint(world, one, [(bus.attach("p1"), [0x7E8])])
+    Endpoint(world, two, [(bus.attach("p2"), None)])
+    one.outputs.append((0, FRAME))
+    first.flush()
+    with pytest.raises(WorldStopped) as stopped:
+        world.run_for(10**7)
+    assert stopped.value.node == ("engine" if way == "frame_sent" else "brakes")

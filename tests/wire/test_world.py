@@ -120,3 +120,34 @@ def test_the_real_clock_waits_for_a_deadline_and_wakes_for_another_thread() -> N
     assert seen == ["deadline", "posted"]
     assert world.now_ns < 1_500_000_000
     clock.close()
+
+
+def test_posted_calls_that_post_again_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire.world, "MAX_EVENTS_PER_INSTANT", 100)
+    world = World()
+
+    def again() -> None:
+        world.post(again)
+
+    again()
+    with pytest.raises(WorldStopped, match="without time moving"):
+        world.run_for(1)
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("way", ["post", "now", "past"])
+def test_a_loop_is_found_with_a_real_clock_too(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr(wire.world, "MAX_EVENTS_PER_INSTANT", 100)
+    clock = RealClock()
+    world = World(clock=clock)
+
+    def again() -> None:
+        if way == "post":
+            world.post(again)
+        else:
+            world.call_at(world.now_ns if way == "now" else 0, again)
+
+    again()
+    with pytest.raises(WorldStopped, match="without time moving"):
+        world.run_for(5_000_000_000)
+    clock.close()
