@@ -83,7 +83,9 @@ class Car:
         self.spec = spec
         self.trust = trust
         self.state = VehicleState(odometer_km=spec.odometer_km)
-        self.faults = FaultInjector(world.rng("faults"))
+        self.faults = FaultInjector(
+            world.rng("faults"), on_strike=lambda now_ns, text: trace.note(now_ns, "fault", text.encode())
+        )
         self.buses = {
             bus.name: CanBus(world, bus.name, bitrate=bus.bitrate, data_bitrate=bus.data_bitrate, fd=bus.fd)
             for bus in spec.buses

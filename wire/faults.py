@@ -6,6 +6,7 @@ A rule names a bus, an identifier and a time window, and what happens to a frame
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -56,9 +57,13 @@ class Verdict:
 
 
 class FaultInjector:
-    """Judges frames against rules. One injector serves all buses of a bench; `rng` is its own named stream."""
+    """Judges frames against rules. One injector serves all buses of a bench; `rng` is its own named stream.
 
-    def __init__(self, rng: random.Random) -> None:
+    `on_strike(now_ns, text)` is told of every frame that a rule struck: which rule, where, and what came of the frame.
+    """
+
+    def __init__(self, rng: random.Random, on_strike: Callable[[int, str], None] = lambda _now_ns, _text: None) -> None:
+        self.on_strike = on_strike
         self._rng = rng
         self._rules: list[tuple[FaultRule, list[int]]] = []
         self.injected = 0
@@ -79,16 +84,18 @@ class FaultInjector:
                 continue
             self.injected += 1
             match rule.kind:
-                case "error":
-                    return Verdict(error=True, deliveries=[])
-                case "drop":
-                    return Verdict(error=False, deliveries=[])
+                case "error" | "drop":
+                    deliveries = []
                 case "duplicate":
                     deliveries = deliveries + deliveries
                 case "delay":
                     deliveries = [(delay_ns + rule.delay_ns, received) for delay_ns, received in deliveries]
                 case "corrupt":
                     deliveries = [(delay_ns, self._flip(received)) for delay_ns, received in deliveries]
+            came = ", ".join(f"{received!r} {delay_ns} ns later" for delay_ns, received in deliveries) or "nothing"
+            self.on_strike(now_ns, f"{rule.kind} on {bus}: {frame!r} became {came}")
+            if not deliveries:
+                return Verdict(error=rule.kind == "error", deliveries=[])
         return Verdict(error=False, deliveries=deliveries)
 
     def _strikes(self, rule: FaultRule, state: list[int], now_ns: int, bus: str, frame: Frame) -> bool:

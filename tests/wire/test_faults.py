@@ -130,3 +130,24 @@ def test_rules_taken_out_of_force_strike_no_more() -> None:
 def test_a_rule_that_makes_no_sense_says_why(bad: dict, says: str) -> None:
     with pytest.raises(LocalMisuse, match=says):
         FaultRule(**{"kind": "drop", **bad})
+
+
+@pytest.mark.parametrize(
+    ("rule", "came"),
+    [
+        (FaultRule(kind="drop"), "became nothing"),
+        (FaultRule(kind="error", count=1), "became nothing"),
+        (FaultRule(kind="duplicate"), "became Frame(714#023E00) 0 ns later, Frame(714#023E00) 0 ns later"),
+        (FaultRule(kind="delay", delay_ns=5), "became Frame(714#023E00) 5 ns later"),
+        (FaultRule(kind="corrupt"), "became Frame(714#"),
+    ],
+)
+def test_every_strike_is_told_with_what_came_of_the_frame(rule: FaultRule, came: str) -> None:
+    told: list[tuple[int, str]] = []
+    injector = FaultInjector(random.Random(1), on_strike=lambda now_ns, text: told.append((now_ns, text)))
+    injector.add(rule)
+    injector.judge(7, "obd", Frame(0x714, b"\x02\x3e\x00"))
+    ((when, text),) = told
+    assert when == 7
+    assert text.startswith(f"{rule.kind} on obd: Frame(714#023E00) became")
+    assert came in text
