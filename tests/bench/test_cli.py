@@ -9,6 +9,7 @@ import shlex
 import signal
 import struct
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -290,13 +291,23 @@ def test_a_text_that_is_not_a_token_fails_its_step_in_words(sgw_bench: Here, tmp
     assert "Traceback" not in done.stderr
 
 
+INTERRUPTIBLE = (sys.executable, "-m", "bench.cli")
+"""Without -W error: Ctrl-C between the opening of a file and the block that closes it is a warning of Python's."""
+
+
+def _hear_ctrl_c() -> None:
+    """Where the tests run in the background, the shell has told them to ignore Ctrl-C; who types it has not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [("run", "--repeat", "1000"), ("run", "-v", "--repeat", "1000")])
 def test_ctrl_c_ends_cleanly_with_status_130(command: tuple[str, ...], tmp_path: Path) -> None:
     started = tmp_path / "traces"
     process = subprocess.Popen(
-        [*COMMAND, *command, "--trace", str(started)],
+        [*INTERRUPTIBLE, *command, "--trace", str(started)],
         cwd=tmp_path,
+        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - no thread runs here
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -324,7 +335,12 @@ def test_an_interrupted_run_says_how_far_it_came_and_leaves_a_whole_report(sgw_b
     out.write_text("yesterday's, all green")
     words = ("run", "vag-token-replay", "--repeat", "100000", "--junit", str(out))
     with subprocess.Popen(
-        [*COMMAND, *words, "-v"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+        [*INTERRUPTIBLE, *words, "-v"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - no thread runs here
     ) as running:
         assert running.stdout is not None
         assert running.stdout.readline()  # it plays, and has taken the older report away
