@@ -83,7 +83,7 @@ def tell(seed: int) -> int:
         witness = "saw nothing wrong" if not violations else f"objects: {violations[0]}"
         watched = story.bench.car.witness.requests_seen
         digest = story.bench.trace.digest()[:16]
-        told = f"The witness read {watched} requests and {witness}. Trace digest {digest}, seed {seed}."
+        told = f"The witness read {watched:,} requests and {witness}. Trace digest {digest}, seed {seed}."
         console.print(f"\n{told}", soft_wrap=True)
     console.print(f"\n{format_duration(bench_ns)} of bench time in {watch():.1f} s.")
     console.print("Next: [bold]sgw-bench list[/], [bold]sgw-bench run[/], and docs/guide.md.")
