@@ -15,11 +15,14 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]")
 
 
 def check_writable(path: Path) -> None:
-    """Raise `OSError` now for what could not be written after a long run; an older report is taken away."""
+    """Raise `OSError` now for what could not be written after a long run; an older report is taken away.
+
+    What is no plain file (a pipe, a device, a link) stays where it is and is written to as it is.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8"):
         pass
-    if path.is_file():
+    if path.is_file() and not path.is_symlink():
         path.unlink()
 
 
@@ -36,9 +39,11 @@ def write_junit(runs: Sequence[Run], path: Path) -> None:
         _case(suite, run, repeated=turns[run.played.scenario.path] > 1)
     indent(root)
     check_writable(path)
-    beside = path.with_name(f".{path.name}.part")  # a report is there whole or not at all
-    ElementTree(root).write(beside, encoding="utf-8", xml_declaration=True)
-    beside.replace(path)
+    target = path if path.exists() else path.with_name(f".{path.name}.part")  # a report is there whole or not at all
+    with target.open("wb") as out:
+        ElementTree(root).write(out, encoding="utf-8", xml_declaration=True)
+    if target != path:
+        target.replace(path)
 
 
 def _case(suite: Element, run: Run, *, repeated: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import signal
@@ -368,3 +369,20 @@ def test_a_folder_plays_its_scenarios_and_those_below_and_leaves_the_files_of_th
     done = sgw_bench("run", ".", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
+
+
+def test_a_report_goes_through_a_link_or_pipe_and_does_not_take_its_place(sgw_bench: Here, tmp_path: Path) -> None:
+    link, real, pipe = tmp_path / "link.xml", tmp_path / "real.xml", tmp_path / "pipe"
+    real.write_text("")
+    link.symlink_to(real)
+    assert sgw_bench("run", "vag-global-scan", "--junit", str(link), cwd=tmp_path).returncode == 0
+    assert link.is_symlink()
+    assert ET.fromstring(real.read_bytes()).get("tests") == "1"  # noqa: S314 - our own file
+    os.mkfifo(pipe)
+    held = os.open(pipe, os.O_RDWR)
+    try:
+        assert sgw_bench("run", "vag-global-scan", "--junit", str(pipe), cwd=tmp_path).returncode == 0
+        assert ET.fromstring(os.read(held, 1 << 16)).get("tests") == "1"  # noqa: S314 - our own pipe
+        assert pipe.is_fifo()
+    finally:
+        os.close(held)
