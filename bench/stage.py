@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from udsoncan.exceptions import NegativeResponseException
 
+from bench.outcomes import Facts, answered, portal_refused, status_facts, unfit, unlock_failed
 from bench.tester import role_of
 from bench.vehicle_file import OBD
 from scenarios.stage import OutageKind, Outcome, OutcomeKind, TamperKind, TransportChange, VehicleChange
@@ -18,15 +19,13 @@ from vci_driver.tester import portal_result
 from vci_driver.unlocking import ASK_ERRORS
 from wire.errors import ConfigError, LocalMisuse, NotOnThisCarrier, RemoteTimeout, WorldStopped
 from wire.faults import FOREVER_NS, FaultRule
-from wire.portal_api import CheckState, Done, FaceVideo, Picture, PortalError, ProfileStatus
+from wire.portal_api import CheckState, Done, FaceVideo, Picture, PortalError
 from wire.uds import NEGATIVE_RESPONSE, nrc_name
 
 if TYPE_CHECKING:
     from bench.bench import Bench
     from bench.person import Person
 
-Facts = Mapping[str, object]
-SHOWN_BYTES = 64
 DONE = Outcome(kind=OutcomeKind.POSITIVE, text="done")
 
 
@@ -106,7 +105,7 @@ class BenchStage:
         if approved:
             self._reached.add(("identity-checked", person))
         kind = OutcomeKind.POSITIVE if approved else OutcomeKind.FAILED
-        return Outcome(kind=kind, text=f"identity check {status.identity.value}", facts=_status_facts(status))
+        return Outcome(kind=kind, text=f"identity check {status.identity.value}", facts=status_facts(status))
 
     def company_profile(self, person: str) -> Outcome:
         """See `Stage`."""
@@ -136,7 +135,7 @@ class BenchStage:
         except PortalError as error:
             return portal_refused(error)
         text = f"identity {status.identity.value}, company {status.company.value}"
-        return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=_status_facts(status))
+        return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=status_facts(status))
 
     def set_phone_clock(self, person: str, *, offset_s: int, drift_ppm: int) -> Outcome:
         """See `Stage`."""
@@ -350,7 +349,7 @@ class BenchStage:
         except UnlockFailed as failed:
             return unlock_failed(failed)
         except ConfigError as error:
-            return _unfit(f"not a token: {error}", UnlockResult.WRITING_TOKEN_FAILED)
+            return unfit(f"not a token: {error}", UnlockResult.WRITING_TOKEN_FAILED)
 
     def _signed(self, ecu: str) -> str | Outcome:
         """Take what was exported to the portal; return the token's text, or why there is none."""
@@ -363,9 +362,9 @@ class BenchStage:
         except PortalError as error:
             return portal_refused(error, result=portal_result(error))
         except NotLoggedIn as error:
-            return _unfit(str(error), UnlockResult.LOGON_FAILED)
+            return unfit(str(error), UnlockResult.LOGON_FAILED)
         except ConfigError as error:
-            return _unfit(str(error), UnlockResult.READING_REQUEST_FAILED)
+            return unfit(str(error), UnlockResult.READING_REQUEST_FAILED)
 
     # ---- vehicle, wire, back end, time
 
@@ -475,57 +474,3 @@ class BenchStage:
     def violations(self) -> Sequence[str]:
         """See `Stage`."""
         return self._bench.violations()
-
-
-def answered(payload: bytes) -> Outcome:
-    """Return the outcome of a UDS answer."""
-    if not payload:
-        return Outcome(kind=OutcomeKind.SILENCE, text="no answer, as asked for")
-    if payload[0] == NEGATIVE_RESPONSE and len(payload) == 3:
-        nrc = payload[2]
-        return Outcome(kind=OutcomeKind.NEGATIVE, text=f"refused with {nrc_name(nrc)}", payload=payload, nrc=nrc)
-    return Outcome(kind=OutcomeKind.POSITIVE, text=f"answered {shown(payload)}", payload=payload)
-
-
-def shown(payload: bytes) -> str:
-    """Return bytes for people, all of them up to `SHOWN_BYTES`."""
-    text = payload[:SHOWN_BYTES].hex(" ").upper()
-    return text if len(payload) <= SHOWN_BYTES else f"{text} ... ({len(payload)} bytes)"
-
-
-def portal_refused(error: PortalError, *, result: int | None = None) -> Outcome:
-    """Return the outcome of a portal's refusal."""
-    return Outcome(
-        kind=OutcomeKind.PORTAL_ERROR,
-        text=f"portal: {error.sentence}",
-        portal_code=error.code.value,
-        result=result,
-        facts={"message": error.sentence},
-    )
-
-
-def _unfit(reason: str, result: UnlockResult) -> Outcome:
-    return Outcome(kind=OutcomeKind.FAILED, text=reason, result=int(result), facts={"reason": reason})
-
-
-def unlock_failed(failed: UnlockFailed) -> Outcome:
-    """Return the outcome of an unlock that did not come about: who refused, and the field's result code."""
-    cause, result = failed.report.cause, int(failed.result)
-    facts: Facts = {"reason": failed.report.text}
-    if isinstance(cause, PortalError):
-        return replace(portal_refused(cause, result=result), facts=facts)
-    if isinstance(cause, NegativeResponseException):
-        nrc = cause.response.code or 0
-        return Outcome(kind=OutcomeKind.NEGATIVE, text=failed.report.text, nrc=nrc, result=result, facts=facts)
-    return Outcome(kind=OutcomeKind.FAILED, text=failed.report.text, result=result, facts=facts)
-
-
-def _status_facts(status: ProfileStatus) -> Facts:
-    return {
-        "personal-profile": status.personal_profile,
-        "identity": status.identity.value,
-        "attempts-left": status.attempts_left,
-        "company": status.company.value,
-        "enrolled": status.enrolled,
-        "message": " ".join(status.messages),
-    }

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bench import Bench, VehicleChange
-from bench.stage import BenchStage, answered, shown, unlock_failed
+from bench.outcomes import answered, shown, unlock_failed
+from bench.stage import BenchStage
 from scenarios.stage import OutageKind, Outcome, OutcomeKind, TamperKind, TransportChange
 from vci_driver.outcome import UnlockFailed, UnlockReport, UnlockResult
 from wire.errors import LocalMisuse, RemoteTimeout, WorldStopped
