@@ -27,6 +27,18 @@ class ChannelLost(CarrierFault):
     """An open channel stopped working: adapter pulled out, interface down, bus-off."""
 
 
+class FramesLost(CarrierFault):
+    """Frames came faster than they were read, and the system or the adapter dropped some: `count` of them, 0 if not told."""
+
+    def __init__(self, text: str, count: int = 0) -> None:
+        super().__init__(text)
+        self.count = count
+
+
+class OtherSender(CarrierFault):
+    """Another program or device sends with an identifier that this channel sends with."""
+
+
 class ChannelClosed(CarrierFault):
     """The channel was closed by its owner and used afterwards."""
 
@@ -34,15 +46,21 @@ class ChannelClosed(CarrierFault):
 class RawChannel(Protocol):
     """One place on one CAN bus, ready to send and receive. Everything happens in the world that it was opened in.
 
-    `on_sent(frame)` confirms that a frame went out. `on_fault` is told once when the channel is lost; from then on `send`
-    does nothing, so that a pulled plug is an event and never an exception inside the world. `last_rx_timestamp_ns` is the
-    adapter's own stamp of the last frame, in its own time base; None where it has none.
+    `on_sent(frame)` confirms that a frame went out. `on_fault` is told what goes wrong, so that a pulled plug is an event and
+    never an exception inside the world: `ChannelLost` once when the channel is lost, from when on `send` does nothing; any
+    other fault (`FramesLost`, `OtherSender`) leaves it in use. `on_recovered` is told when a lost channel works again, where
+    the carrier can find out. `last_rx_timestamp_ns` is the system's or the adapter's own stamp of the last frame, in its own
+    time base; None where it has none.
     """
 
     name: str
     on_sent: Callable[[Frame], None] | None
     on_fault: Callable[[CarrierFault], None] | None
-    last_rx_timestamp_ns: int | None
+    on_recovered: Callable[[], None] | None
+
+    @property
+    def last_rx_timestamp_ns(self) -> int | None:
+        """The stamp of the last frame that was received."""
 
     def send(self, frame: Frame) -> None:
         """Put a frame on the bus. Raises `ChannelClosed` after `close`."""

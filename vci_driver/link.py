@@ -154,9 +154,9 @@ class DiagnosticLink:
         if not results:
             if peer.request is None:
                 raise LocalMisuse(f"nothing is under way to {peer.name!r}: its last answer was taken already")
-            self.world.run_until(
+            self.world.run_until_at(
                 cast("Callable[[], bool]", results.__len__),  # the world asks for truth only, after every callback
-                max(0, peer.limit_ns - self.world.now_ns),
+                peer.limit_ns,
             )
             if not results:
                 self._overall_limit(peer)
@@ -167,9 +167,7 @@ class DiagnosticLink:
 
     def wait_until_sent(self, peer: Peer) -> None:
         """Pump the world until the request went out (or failed to, which the next `wait` raises)."""
-        self.world.run_until(
-            lambda: peer.sent_ns is not None or peer.request is None, max(0, peer.limit_ns - self.world.now_ns)
-        )
+        self.world.run_until_at(lambda: peer.sent_ns is not None or peer.request is None, peer.limit_ns)
 
     def _give_up(self, peer: Peer) -> None:
         """Forget the request under way: its answer, should it still come, is late."""

@@ -7,10 +7,11 @@ deadline, a registered file descriptor, or a wake-up from another thread. `WallC
 from __future__ import annotations
 
 import contextlib
+import select
 import selectors
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,8 +31,8 @@ class Clock(Protocol):
     def now_ns(self) -> int:
         """Return the time since the world's start."""
 
-    def wait_until(self, deadline_ns: int | None) -> None:
-        """Return at `deadline_ns`, or earlier when something else wants attention. None: wait for that alone."""
+    def wait_until(self, deadline_ns: int | None) -> Sequence[Callable[[], None]]:
+        """Return at `deadline_ns`, or earlier with what wants attention. None: wait for that alone."""
 
     def wake(self) -> None:
         """End a wait from another thread."""
@@ -52,10 +53,11 @@ class VirtualClock:
         """Return the time that was last jumped to."""
         return self._now_ns
 
-    def wait_until(self, deadline_ns: int | None) -> None:
+    def wait_until(self, deadline_ns: int | None) -> Sequence[Callable[[], None]]:
         """Jump."""
         if deadline_ns is not None and deadline_ns > self._now_ns:
             self._now_ns = deadline_ns
+        return ()
 
     def wake(self) -> None:
         """Do nothing: nobody waits on a virtual clock."""
@@ -65,43 +67,87 @@ class VirtualClock:
         return VIRTUAL_EPOCH_UTC_S
 
 
+COARSE_NS = 20 * NS_PER_MS
+"""A wait longer than this is asked of `epoll`, which counts in milliseconds; what is left after it, and shorter waits, of
+`select`, which counts in microseconds.
+"""
+SPIN_MAX_NS = 250 * NS_PER_US
+"""At most so long a wait ends in a loop that only reads the clock: the kernel wakes a sleeper some 50 to 200 us late."""
+SELECT_FD_MAX = 1024
+"""`select` knows no descriptor from this number on (FD_SETSIZE); a process with so many waits in milliseconds."""
+
+
 class RealClock:
-    """Time that passes; waits in the kernel for a deadline, a readable file descriptor or a wake-up."""
+    """Time that passes; waits in the kernel for a deadline, a readable file descriptor or a wake-up.
+
+    World time 0 is the whole UTC second in which the clock was made, so that two processes on one machine agree on the UTC
+    second of each of their instants. How late the kernel wakes is learnt, and a short wait is asked for so much earlier.
+    """
 
     virtual = False
 
     def __init__(self) -> None:
-        self._start_ns = time.monotonic_ns()
-        self._epoch_utc_s = int(time.time())
+        utc_ns = time.time_ns()
+        self._epoch_utc_s = utc_ns // NS_PER_S
+        self._start_ns = time.monotonic_ns() - utc_ns % NS_PER_S
+        self._read_ns = 0
+        self._late_ns = 0
         self._selector = selectors.DefaultSelector()
+        self._fine = _fine_selectable(self._selector)
         self._wake_rx, self._wake_tx = socket.socketpair()
         self._wake_rx.settimeout(0)
         self._wake_tx.settimeout(0)
         self._selector.register(self._wake_rx, selectors.EVENT_READ, self._drain_wake)
 
     def now_ns(self) -> int:
-        """Return the monotonic time since this clock was made."""
-        return time.monotonic_ns() - self._start_ns
+        """Return the monotonic time since world time 0, which lies up to a second before this clock was made."""
+        self._read_ns = now_ns = time.monotonic_ns() - self._start_ns
+        return now_ns
 
     def epoch_utc_s(self) -> int:
-        """Return the wall time at which this clock was made."""
+        """Return the wall time at world time 0."""
         return self._epoch_utc_s
 
     def register(self, fd: int | socket.socket, on_readable: Callable[[], None]) -> None:
-        """Call `on_readable` from inside a wait whenever `fd` has something to read."""
+        """Have the world call `on_readable`, as one of its callbacks, whenever `fd` has something to read."""
         self._selector.register(fd, selectors.EVENT_READ, on_readable)
 
     def unregister(self, fd: int | socket.socket) -> None:
         """Forget a file descriptor that was registered."""
         self._selector.unregister(fd)
 
-    def wait_until(self, deadline_ns: int | None) -> None:
-        """Sleep until the deadline or until a file descriptor or a wake-up was served, whichever is first."""
-        timeout_s = None
-        if deadline_ns is not None:
-            timeout_s = max(0, deadline_ns - self.now_ns()) / NS_PER_S
-        for key, _ in self._selector.select(timeout_s):
-            key.data()
+    def wait_until(self, deadline_ns: int | None) -> Sequence[Callable[[], None]]:
+        """Sleep until the deadline or a sign of life; return what those that became readable are to have called.
+
+        A deadline in the past only looks. One that is far may be left early, with nothing: whoever waits asks the time.
+        """
+        if deadline_ns is None:
+            return self._ready(None)
+        # A long wait is counted from the last reading of the clock: that is too late by microseconds, and spares a call.
+        left_ns = deadline_ns - self._read_ns
+        if left_ns > COARSE_NS:
+            return self._ready((left_ns - COARSE_NS // 2) // NS_PER_MS / 1000)
+        left_ns = deadline_ns - self.now_ns()
+        if left_ns <= 0:
+            return self._ready(0)
+        return self._wait_finely(deadline_ns, left_ns)
+
+    def _wait_finely(self, deadline_ns: int, left_ns: int) -> Sequence[Callable[[], None]]:
+        """Sleep for less than `COARSE_NS`: so much shorter as the kernel is usually late, the rest with the eye on the clock."""
+        if self._fine is None:
+            return self._ready(left_ns / NS_PER_S)
+        asleep_ns = left_ns - self._late_ns
+        if asleep_ns > 0:
+            if select.select(self._fine, (), (), asleep_ns / NS_PER_S)[0]:
+                return self._ready(0)
+            late_ns = self.now_ns() - (deadline_ns - self._late_ns)
+            self._late_ns = min(max(0, (7 * self._late_ns + late_ns) // 8), SPIN_MAX_NS)
+        while self._read_ns < deadline_ns:
+            self.now_ns()
+        return ()
+
+    def _ready(self, timeout_s: float | None) -> Sequence[Callable[[], None]]:
+        return [key.data for key, _ in self._selector.select(timeout_s)]
 
     def wake(self) -> None:
         """End a wait from another thread; a wake-up that is already pending is enough."""
@@ -118,6 +164,15 @@ class RealClock:
         with contextlib.suppress(BlockingIOError):
             while self._wake_rx.recv(4096):
                 pass
+
+
+def _fine_selectable(selector: selectors.BaseSelector) -> tuple[int] | None:
+    """Return what `select` can wait for in a selector's stead, or None where there is no such descriptor."""
+    fileno = getattr(selector, "fileno", None)
+    if fileno is None:  # Windows: its selector is `select` itself
+        return None
+    fd = fileno()
+    return (fd,) if fd < SELECT_FD_MAX else None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -83,7 +83,6 @@ class World:
         self._heap: list[tuple[int, int, Callback]] = []
         self._sequence = 0
         self._running = False
-        self._without_pause = 0
         self._stopped: WorldStopped | None = None
         self._posted: deque[Callback] = deque()
 
@@ -127,21 +126,26 @@ class World:
         `done` is asked before the first and after every callback. Raises `WorldStopped` when a callback raises (and
         ever after), `LocalMisuse` when called from inside a callback.
         """
+        if timeout_ns < 0:
+            raise LocalMisuse(f"time does not run backwards: timeout {timeout_ns} ns")
+        if not self.virtual and not self._running:
+            self.now_ns = max(self.now_ns, self.clock.now_ns())  # between calls nobody moved the world's time
+        return self.run_until_at(done, self.now_ns + timeout_ns)
+
+    def run_until_at(self, done: Callable[[], bool], end_ns: int) -> bool:
+        """Run until `done()` holds or world time `end_ns` is reached; otherwise as `run_until`."""
         if self._stopped is not None:
             raise self._stopped
         if self._running:
             raise LocalMisuse("the world is already running: do not block inside a callback, schedule instead")
-        if timeout_ns < 0:
-            raise LocalMisuse(f"time does not run backwards: timeout {timeout_ns} ns")
         self._running = True
         try:
-            return self._run_virtual(done, timeout_ns) if self.virtual else self._run_real(done, timeout_ns)
+            return self._run_virtual(done, end_ns) if self.virtual else self._run_real(done, end_ns)
         finally:
             self._running = False
 
-    def _run_virtual(self, done: Callable[[], bool], timeout_ns: int) -> bool:
+    def _run_virtual(self, done: Callable[[], bool], end_ns: int) -> bool:
         """Jump from deadline to deadline."""
-        end_ns = self.now_ns + timeout_ns
         heap, posted = self._heap, self._posted
         pop = heapq.heappop
         callback: Callback | None = None
@@ -163,7 +167,7 @@ class World:
                     else:
                         self._too_many()
                 else:
-                    self.now_ns = end_ns
+                    self.now_ns = max(self.now_ns, end_ns)
                     return done()
                 callback()
         except Exception as error:  # noqa: BLE001 - whatever it is, the world stops and says so
@@ -172,27 +176,38 @@ class World:
             self.clock.wait_until(self.now_ns)
         return True
 
-    def _run_real(self, done: Callable[[], bool], timeout_ns: int) -> bool:
-        """Sleep in the kernel until the next deadline, descriptor or posted call."""
-        end_ns = self.clock.now_ns() + timeout_ns
-        heap, posted = self._heap, self._posted
+    def _run_real(self, done: Callable[[], bool], end_ns: int) -> bool:
+        """Sleep in the kernel until the next deadline, descriptor or posted call.
+
+        What was received is served before a deadline that passed meanwhile: an answer that came in time is not late because
+        this process was.
+        """
+        heap, posted, clock = self._heap, self._posted, self.clock
+        ready: deque[Callback] = deque()
         callback: Callback | None = None
-        self._without_pause = 0
+        without_pause, over = 0, False
         try:
             while not done():
                 if posted:
                     callback = posted.popleft()
-                    self.now_ns = max(self.now_ns, self.clock.now_ns())
-                elif heap and heap[0][0] <= end_ns:
-                    if not self._due_real(heap[0][0]):
-                        continue
-                    callback = heapq.heappop(heap)[2]
-                elif self._wait_real(end_ns):
-                    return done()
+                elif ready:
+                    callback = ready.popleft()
+                elif heap and heap[0][0] <= self.now_ns and heap[0][0] <= end_ns:
+                    when_ns, _, callback = heapq.heappop(heap)
+                    if when_ns < self.now_ns:  # a deadline, and not what this instant brought about
+                        self.now_ns = max(self.now_ns, clock.now_ns())
+                    if self.now_ns - when_ns > LATE_NS:
+                        self.overruns += 1
+                        self.worst_overrun_ns = max(self.worst_overrun_ns, self.now_ns - when_ns)
+                elif over:
+                    return False
                 else:
+                    ready.extend(clock.wait_until(min(heap[0][0], end_ns) if heap else end_ns))
+                    self.now_ns = max(self.now_ns, clock.now_ns())
+                    without_pause, over = 0, self.now_ns >= end_ns
                     continue
-                self._without_pause += 1
-                if self._without_pause > MAX_EVENTS_PER_INSTANT:
+                without_pause += 1
+                if without_pause > MAX_EVENTS_PER_INSTANT:
                     self._too_many()
                 callback()
         except Exception as error:  # noqa: BLE001 - whatever it is, the world stops and says so
@@ -209,30 +224,6 @@ class World:
             f"more than {MAX_EVENTS_PER_INSTANT} callbacks at {self.now_ns} ns without time moving or a pause: "
             "two cores answer each other in a loop"
         )
-
-    def _wait_real(self, end_ns: int) -> bool:
-        """Sleep to the end of the run or the next sign of life; return whether the end is reached."""
-        self._without_pause = 0
-        self.clock.wait_until(end_ns)
-        self.now_ns = max(self.now_ns, self.clock.now_ns())
-        return self.now_ns >= end_ns
-
-    def _due_real(self, when_ns: int) -> bool:
-        """Sleep until `when_ns` or the next sign of life; return whether the deadline is due. Count lateness."""
-        now_ns = self.clock.now_ns()
-        if now_ns < when_ns:
-            self._without_pause = 0
-            self.clock.wait_until(when_ns)
-            now_ns = self.clock.now_ns()
-            if now_ns < when_ns:
-                self.now_ns = max(self.now_ns, now_ns)
-                return False
-        late_ns = now_ns - when_ns
-        if late_ns > LATE_NS:
-            self.overruns += 1
-            self.worst_overrun_ns = max(self.worst_overrun_ns, late_ns)
-        self.now_ns = max(self.now_ns, now_ns)
-        return True
 
 
 def _never() -> bool:

@@ -26,6 +26,12 @@ def real_clock() -> Iterator[RealClock]:
         clock.close()
 
 
+def wait(clock: RealClock, deadline_ns: int) -> None:
+    """Wait, and serve what became readable, as a world does."""
+    for serve in clock.wait_until(deadline_ns):
+        serve()
+
+
 # ---- virtual
 
 
@@ -59,6 +65,26 @@ def test_a_real_clock_waits_at_least_until_the_deadline() -> None:
 
 
 @pytest.mark.realtime
+def test_a_short_wait_is_late_by_far_less_than_a_millisecond() -> None:
+    with real_clock() as clock:
+        late_ns = []
+        for _ in range(60):
+            deadline_ns = clock.now_ns() + 1 * MS
+            wait(clock, deadline_ns)
+            late_ns.append(clock.now_ns() - deadline_ns)
+        assert min(late_ns) >= 0
+        assert sorted(late_ns)[len(late_ns) // 2] < MS
+
+
+@pytest.mark.realtime
+def test_two_clocks_agree_on_the_second_that_it_is() -> None:
+    with real_clock() as one, real_clock() as other:
+        apart_ns = (one.epoch_utc_s() - other.epoch_utc_s()) * S + one.now_ns() - other.now_ns()
+        assert abs(apart_ns) < S // 2
+        assert 0 <= one.now_ns() < 3 * S
+
+
+@pytest.mark.realtime
 def test_a_deadline_in_the_past_does_not_wait() -> None:
     with real_clock() as clock:
         passed = stopwatch()
@@ -82,27 +108,27 @@ def test_a_wake_up_before_the_wait_is_not_lost_and_many_count_as_one() -> None:
     with real_clock() as clock:
         for _ in range(100_000):  # more than the wake-up channel holds
             clock.wake()
-        clock.wait_until(clock.now_ns() + 10 * S)
+        wait(clock, clock.now_ns() + 10 * S)
         assert clock.now_ns() < 5 * S
         for _ in range(100):  # what is left is drained, then waits are waits again
-            clock.wait_until(clock.now_ns())
+            wait(clock, clock.now_ns())
         start_ns = clock.now_ns()
-        clock.wait_until(start_ns + 10 * MS)
+        wait(clock, start_ns + 10 * MS)
         assert clock.now_ns() - start_ns >= 9 * MS
 
 
 @pytest.mark.realtime
-def test_a_readable_descriptor_is_served_inside_the_wait_until_it_is_forgotten() -> None:
+def test_a_wait_ends_with_what_a_readable_descriptor_is_to_have_called_until_it_is_forgotten() -> None:
     here, there = socket.socketpair()
     with real_clock() as clock, here, there:
         heard = []
         clock.register(here, lambda: heard.append(here.recv(100)))
         there.send(b"frame")
-        clock.wait_until(clock.now_ns() + 10 * S)
+        wait(clock, clock.now_ns() + 10 * S)
         assert heard == [b"frame"]
         clock.unregister(here)
         there.send(b"more")
-        clock.wait_until(clock.now_ns() + 5 * MS)
+        wait(clock, clock.now_ns() + 5 * MS)
         assert heard == [b"frame"]
 
 

@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import can
 from can.interfaces import BACKENDS
@@ -53,6 +54,7 @@ class PythonCanChannel:
         self.name = name
         self.on_sent: Callable[[Frame], None] | None = None
         self.on_fault: Callable[[CarrierFault], None] | None = None
+        self.on_recovered: Callable[[], None] | None = None
         self.last_rx_timestamp_ns: int | None = None
         self.fault: CarrierFault | None = None
         self._bus = bus
@@ -124,15 +126,16 @@ class PythonCanChannel:
     # ---- reading: in the clock's wait, or in the thread
 
     def _read_burst(self) -> None:
-        """Read what is there; it runs inside the clock's wait, so the work itself is posted to the world."""
-        try:
-            for _ in range(READ_BURST):
-                message = self._bus.recv(timeout=0)
-                if message is None:
-                    return
-                self._post(message)
-        except (can.CanError, OSError, ValueError) as error:
-            self._lost_while_reading(error)
+        """Read what is there, and deliver it: the world calls this when the descriptor is readable."""
+        for _ in range(READ_BURST):
+            try:
+                message = None if self._closed or self.fault is not None else self._bus.recv(timeout=0)
+            except (can.CanError, OSError, ValueError) as error:
+                self._lose(self._stopped_receiving(error))
+                return
+            if message is None:
+                return
+            self._deliver(message)
 
     def _read_forever(self) -> None:
         while not self._closed:
@@ -140,17 +143,14 @@ class PythonCanChannel:
                 message = self._bus.recv(timeout=READ_TIMEOUT_S)
             except (can.CanError, OSError, ValueError) as error:
                 if not self._closed:
-                    self._lost_while_reading(error)
+                    text = self._stopped_receiving(error)
+                    self._world.post(partial(self._lose, text))
                 return
             if message is not None:
-                self._post(message)
+                self._world.post(partial(self._deliver, message))
 
-    def _post(self, message: can.Message) -> None:
-        self._world.post(lambda: self._deliver(message))
-
-    def _lost_while_reading(self, error: Exception) -> None:
-        text = f"{self.name} stopped receiving: {_reason(error)}; is the adapter still plugged in?"
-        self._world.post(lambda: self._lose(text))
+    def _stopped_receiving(self, error: Exception) -> str:
+        return f"{self.name} stopped receiving: {_reason(error)}; is the adapter still plugged in?"
 
     # ---- in the world
 

@@ -20,11 +20,12 @@ OPTIONS = frozenset({"bus", "name", "supply_mv"})
 class VirtualChannel:
     """A raw channel on a virtual bus."""
 
-    __slots__ = ("_closed", "_port", "_supply_mv", "last_rx_timestamp_ns", "name", "on_fault", "send")
+    __slots__ = ("_closed", "_port", "_supply_mv", "last_rx_timestamp_ns", "name", "on_fault", "on_recovered", "send")
 
     def __init__(self, port: BusPort, supply_mv: Callable[[], int] | None = None) -> None:
         self.name = f"virtual:{port.bus.name}"
         self.on_fault: Callable[[CarrierFault], None] | None = None
+        self.on_recovered: Callable[[], None] | None = None
         self.last_rx_timestamp_ns: int | None = None
         self.send: Callable[[Frame], None] = port.send  # the port's own method: nothing stands in the hot path
         self._port = port
