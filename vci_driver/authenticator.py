@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pyotp
 
-from wire.clock import NS_PER_S, WallClock
+from wire.clock import WallClock
 from wire.errors import BenchError, LocalMisuse
 from wire.world import World
 
@@ -22,7 +22,7 @@ MIN_SECRET_BYTES = 16
 """RFC 4226 section 4 R6: the secret has at least 128 bits."""
 _KNOWN = frozenset({"secret", "issuer", "algorithm", "digits", "period"})
 _FIXED = {"algorithm": "SHA1", "digits": str(DIGITS), "period": str(PERIOD_S)}
-MAX_STEP_NS = 2 * PERIOD_S * NS_PER_S
+MAX_STEP_S = 2 * PERIOD_S
 """A new step is at most this far away, whatever the phone's drift: a limit for the wait."""
 
 
@@ -64,8 +64,7 @@ class Authenticator:
         A portal accepts a code once (RFC 6238 section 5.2), so a person who needs two codes waits until the digits change.
         """
         while self.needs_new_step(world.now_ns):
-            before_ns = world.now_ns
-            world.run_for(min(self.seconds_until_next_step(before_ns) * NS_PER_S, MAX_STEP_NS))
+            world.wait_for_the_date(min(self.seconds_until_next_step(world.now_ns), MAX_STEP_S))
         self._last_step = self.step(world.now_ns)
         return self.code(world.now_ns)
 

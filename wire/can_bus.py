@@ -25,6 +25,8 @@ BUS_OFF_LIMIT = 256
 ERROR_STEP = 8
 ERROR_FRAME_BITS = 23
 """Error flag with superposition 12, delimiter 8, intermission 3."""
+CATCH_UP_NS = 20_000_000
+"""So much of its own delay a bus on the real clock makes up for; after a longer stop of the machine it goes on from there."""
 MAX_QUEUED = 10_000
 """Frames one port may have waiting: an application that does not wait for `on_sent` is a loop, not a load."""
 
@@ -77,6 +79,7 @@ class CanBus:
 
     `bitrate` and `data_bitrate` in bit/s (the latter for FD frames with bit-rate switch). `stuffing` says how stuff
     bits are counted: not at all, the worst case in closed form (default), or exactly (slow). `faults` may be set any time.
+    `paced=False`: frames take no time, as on a virtual interface of the kernel; the load is still counted in bit times.
     """
 
     def __init__(
@@ -88,9 +91,11 @@ class CanBus:
         data_bitrate: int = 2_000_000,
         fd: bool = False,
         stuffing: Stuffing = "worst",
+        paced: bool = True,
     ) -> None:
         self.world = world
         self.name = name
+        self.paced = paced
         self.bitrate = bitrate
         self.data_bitrate = data_bitrate
         self.fd = fd
@@ -107,6 +112,7 @@ class CanBus:
         self._queue: list[tuple[int, int, Frame, BusPort]] = []
         self._sequence = 0
         self._arbitrating = False
+        self._end_ns = 0
         self._current: tuple[int, int, Frame, BusPort] | None = None
         self._times: dict[tuple[int, bool, bool, bool], int] = {}
         self._plain_times = (
@@ -207,6 +213,10 @@ class CanBus:
 
     def _arbitrate(self) -> None:
         """Let the lowest identifier go. On an idle bus an event of its own, so that all senders of one instant take part."""
+        self._begin(self.world.now_ns)
+
+    def _begin(self, now_ns: int) -> None:
+        """Begin the next frame at `now_ns`: on the real clock that may lie some microseconds back, where the last one ended."""
         self._arbitrating = False
         if self._queue and len(self._ports) > 1:  # alone on a bus nobody acknowledges: the frame stays pending (N_As)
             self._current = current = heapq.heappop(self._queue)
@@ -216,8 +226,12 @@ class CanBus:
             else:
                 time_ns = self.frame_time_ns(frame)
             self.busy_ns += time_ns
-            world = self.world
-            world.call_at(world.now_ns + time_ns, self._complete)
+            self._end_ns = end_ns = now_ns + time_ns if self.paced else now_ns
+            self.world.call_at(end_ns, self._complete)
+
+    def _next(self) -> None:
+        """Let the next frame follow the last one directly: what the machine was late by adds up to nothing."""
+        self._begin(max(self._end_ns, self.world.now_ns - CATCH_UP_NS))
 
     def _complete(self) -> None:
         """The frame in flight is over: acknowledged, confirmed to its sender, delivered; or destroyed by a fault."""
@@ -227,7 +241,7 @@ class CanBus:
         self._current = None
         self._arbitrating = True  # who sends in answer takes part in the arbitration below
         if port.off:  # broken off half way
-            self._arbitrate()
+            self._next()
             return
         verdict = None
         if self.faults is not None:
@@ -253,7 +267,7 @@ class CanBus:
                 else:
                     self._deliver(received, port)
         if self._queue:
-            self._arbitrate()
+            self._next()
         else:
             self._arbitrating = False
 

@@ -1,0 +1,128 @@
+"""A bus whose wire is elsewhere: what its ports send goes out through one carrier, and what the carrier hears comes to them.
+
+To the devices on it, to taps, traces and faults it is a `CanBus` like any other; arbitration, bit time and acknowledgement are
+the carrier's. A frame counts as sent when the carrier confirms it. Faults strike at the carrier's door, in both directions.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from functools import partial
+
+from wire.can_bus import BusPort, CanBus
+from wire.endpoint import Carrier
+from wire.frame import Frame
+from wire.world import World
+
+OUTSIDE = "outside"
+"""The sender's name that taps are given for a frame that came through the carrier."""
+
+
+class CarriedBus(CanBus):
+    """A bus behind a carrier. Listens to everything there: taps see what is foreign too.
+
+    The rates count the load and nothing else. A carrier that is lost sends nothing: frames stay pending (N_As) until
+    `carrier_is_back`.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        carrier: Carrier,
+        *,
+        bitrate: int = 500_000,
+        data_bitrate: int = 2_000_000,
+        fd: bool = False,
+    ) -> None:
+        super().__init__(world, name, bitrate=bitrate, data_bitrate=data_bitrate, fd=fd, paced=False)
+        self._carrier = carrier
+        self._outside = BusPort(self, OUTSIDE)
+        self._in_flight: deque[bool] = deque()
+        """For each frame that the carrier has yet to confirm: whether the current one is done with it."""
+        carrier.on_sent = self._went_out
+        carrier.listen(None, self._heard)
+
+    def carrier_is_back(self) -> None:
+        """The carrier works again: what was pending goes out now."""
+        self._in_flight.clear()
+        if self._current is not None:
+            self._hand_over(self._current[2], last=True)
+
+    # ---- out
+
+    def _begin(self, now_ns: int) -> None:
+        """Hand the lowest identifier to the carrier."""
+        self._arbitrating = False
+        if not self._queue or self._current is not None:
+            return
+        self._current = current = heapq.heappop(self._queue)
+        self._end_ns = now_ns
+        frame = current[2]
+        self.busy_ns += self.frame_time_ns(frame)
+        if self.faults is None:
+            self._hand_over(frame, last=True)
+        else:
+            self._hand_over_faulty(frame, now_ns)
+
+    def _hand_over(self, frame: Frame, *, last: bool) -> None:
+        self._in_flight.append(last)
+        self._carrier.send(frame)
+
+    def _hand_over_faulty(self, frame: Frame, now_ns: int) -> None:
+        """Send what the faults leave of a frame; its sender is told that it went out, whatever became of it."""
+        assert self.faults is not None
+        verdict = self.faults.judge(now_ns, self.name, frame)
+        at_once = [changed for delay_ns, changed in verdict.deliveries if not delay_ns]
+        for delay_ns, changed in verdict.deliveries:
+            if delay_ns:
+                self.world.call_at(now_ns + delay_ns, partial(self._hand_over, changed, last=False))
+        for number, changed in enumerate(at_once, 1):
+            self._hand_over(changed, last=number == len(at_once))
+        if not at_once:
+            self.world.call_at(now_ns, self._complete)
+
+    def _went_out(self, _: Frame) -> None:
+        if self._in_flight and self._in_flight.popleft() and self._current is not None:
+            self._complete()
+
+    def _complete(self) -> None:
+        """The frame in flight went out: taps, its sender's confirmation, and whoever else stands on this side."""
+        current = self._current
+        assert current is not None
+        _, _, frame, port = current
+        self._current = None
+        self._arbitrating = True  # what is sent in answer waits until this frame is told to everybody
+        self._see(frame, port.name)
+        if not port.off:
+            port.queued -= 1
+            if port.on_sent is not None:
+                port.on_sent(frame)
+            self._deliver(frame, port)
+        if self._queue:
+            self.world.call_at(self.world.now_ns, self._arbitrate)
+        else:
+            self._arbitrating = False
+
+    # ---- in
+
+    def _heard(self, frame: Frame) -> None:
+        """A frame came from outside."""
+        self.busy_ns += self.frame_time_ns(frame)
+        self._see(frame, OUTSIDE)
+        if self.faults is None:
+            self._deliver(frame, self._outside)
+            return
+        now_ns = self.world.now_ns
+        for delay_ns, changed in self.faults.judge(now_ns, self.name, frame).deliveries:
+            if delay_ns:
+                self.world.call_at(now_ns + delay_ns, partial(self._deliver, changed, self._outside))
+            else:
+                self._deliver(changed, self._outside)
+
+    def _see(self, frame: Frame, sender: str) -> None:
+        self.frames_sent += 1
+        now_ns = self.world.now_ns
+        for tap in self._taps:
+            tap(now_ns, self, frame, sender)

@@ -1,0 +1,91 @@
+"""The keeper of a world in real time: runs it while nobody else does, so that tester present goes out between two calls.
+
+Who calls something blocking runs the world himself, as in virtual time: a request costs no change of threads. The keeper
+takes over when he has been away for `GRACE_S`, or at once when a deadline is nearer, and gives way when somebody comes. Only
+who holds the world (`with world.hold:`) may touch what lives in it.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+from wire.clock import NS_PER_S
+from wire.errors import WorldStopped
+from wire.world import World
+
+GRACE_S = 0.02
+"""How long a caller may be away before the keeper takes over: taking the world back from it costs two changes of threads."""
+FOREVER_NS = 1 << 62
+
+
+class Keeper:
+    """Keeps one world going. Use as `world.hold`, which it becomes; `close` ends it.
+
+    The lock is re-entrant: who holds the world may call what holds it again.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lock = threading.RLock()
+        self._waiting: set[int] = set()
+        self._uses = 0
+        self._depth = 0
+        self._hurry = threading.Event()
+        self._active = threading.Event()
+        self._ending = False
+        self._thread = threading.Thread(target=self._keep, name="keeper of the world", daemon=True)
+        world.hold = self
+        self._thread.start()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            me = threading.get_ident()
+            self._waiting.add(me)
+            self._world.clock.wake()
+            self._lock.acquire()
+            self._waiting.discard(me)
+        self._depth += 1
+        self._uses += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            if not self._active.is_set():
+                self._active.set()
+            due_ns = self._world.next_deadline_ns()
+            if due_ns is not None and due_ns < self._world.now_ns + GRACE_S * NS_PER_S:
+                self._hurry.set()
+        self._lock.release()
+
+    def close(self) -> None:
+        """End the keeper; the world stands still from here on unless somebody runs it."""
+        self._ending = True
+        self._hurry.set()
+        self._active.set()
+        with self:
+            pass
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _keep(self) -> None:
+        while not self._ending:
+            self._active.wait()  # nobody has been here since the last watch: it goes on below, or there was none yet
+            uses = self._uses
+            self._hurry.wait(GRACE_S)
+            self._hurry.clear()
+            if self._ending or uses != self._uses:
+                continue
+            with self._lock:
+                if uses != self._uses:
+                    continue
+                self._active.clear()
+                try:
+                    self._world.run_until(self._give_way, FOREVER_NS)
+                except WorldStopped:  # whoever comes next is told
+                    return
+
+    def _give_way(self) -> bool:
+        return bool(self._waiting) or self._ending
