@@ -8,33 +8,41 @@ with Bench(seed=7, vehicle="vag-golf") as bench:
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench.bench_file import VIRTUAL, BenchSpec, CarAt, load_bench
+from bench.car import BenchCar, Findings
 from bench.person import Person
-from bench.portal_port import DirectPortal
+from bench.plug import plug_in_tester
+from bench.portal_port import DEFAULT_LATENCY_NS, DirectPortal
 from bench.stage import BenchStage
 from bench.tester import TESTER_SERIAL, BenchTester
-from bench.topology import Car
-from bench.vehicle_file import OBD, load_vehicle
+from bench.topology import Car, Wiring
+from bench.vehicle_file import VehicleSpec, load_vehicle
 from ecu_sim.unlock.trust import TrustStore
+from portal_sim.key_files import load_keys, save_keys
 from portal_sim.keys import make_keys
 from portal_sim.options import CHEAP_COST, PortalOptions
 from portal_sim.portal import Portal
 from scenarios.strategy import Goal, Strategy
-from vci_driver.drivers.virtual import VirtualChannel
-from vci_driver.link import DiagnosticLink
 from vci_driver.portal_client import PortalClient
-from vci_driver.registry import open_channel
 from vci_driver.tester import Tester, bcd_date
-from wire.entropy import SeededEntropy
-from wire.errors import BenchError, LocalMisuse
-from wire.portal_api import AuditRecord
+from wire.clock import NS_PER_MS, NS_PER_S, RealClock
+from wire.entropy import Entropy, LiveEntropy, SeededEntropy
+from wire.errors import BenchError, LocalMisuse, NotOnThisCarrier
+from wire.keeper import Keeper
+from wire.key_set import save_key_set
+from wire.portal_api import AuditRecord, PortalPort
 from wire.trace import Trace
 from wire.trace_files import write_all
 from wire.world import World
 
+LIVE_LATENCY_NS = 2 * NS_PER_MS
+"""How long the portal in this process takes for an answer where time passes: nobody waits for a make-believe network."""
 DEFAULT_VEHICLE = "vag-golf"
 
 
@@ -43,8 +51,10 @@ class WitnessViolation(BenchError):
 
 
 class Bench:
-    """A bench in virtual time. Everything random follows from `seed`.
+    """A bench; in virtual time, with everything in this process, unless a bench file says otherwise.
 
+    `file`: a ready bench file by name (`vcan`), or one of your own by path: see docs/benches.md. In virtual time everything
+    random follows from `seed`; on a bench whose time passes, keys, nonces and codes are real secrets.
     `keep_trace`: keep every frame for `write_trace` (the digest needs none). On leaving the `with` block, the witness's findings
     raise `WitnessViolation`, unless `check_on_close` is False.
     """
@@ -54,54 +64,142 @@ class Bench:
         *,
         seed: int = 0,
         vehicle: str | Path | None = None,
+        file: BenchSpec | str | Path | None = None,
         keep_trace: bool = False,
         check_on_close: bool = True,
         witness: bool = True,
     ) -> None:
-        self.world = World(seed)
+        self.spec = spec = _bench_spec(file)
+        self.live = not spec.virtual_time
+        self.world = World(seed, RealClock() if self.live else None)
         self.trace = Trace(keep=keep_trace)
         self.epoch_utc_s = self.world.clock.epoch_utc_s()
         self._keep_trace = keep_trace
         self._check_on_close = check_on_close
         self._watching = witness
-        rng = self.world.rng
-        self.backend = Portal(
-            entropy=SeededEntropy(rng("portal")),
-            keys=make_keys(SeededEntropy(rng("backend keys")), self.epoch_utc_s),
-            review_rng=rng("reviews"),
-            options=PortalOptions(cost=CHEAP_COST),
-        )
-        self.portal = DirectPortal(self.world, self.backend, self._on_audit)
-        self.trust = TrustStore(self.backend.key_set())
+        self._closing = ExitStack()
+        self._backend: Portal | None = None
         self.people: dict[str, Person] = {}
-        self._car: Car | None = None
+        self._car: BenchCar | None = None
         self._tester: BenchTester | None = None
         self._stage: BenchStage | None = None
         self._strategy: Strategy | None = None
-        if vehicle is not None:
-            self.vehicle(vehicle)
+        try:
+            if self.live:
+                self._begin_real_time()
+            self.portal = self._place_portal()
+            if vehicle is not None:
+                self.vehicle(vehicle)
+        except BaseException:
+            self._closing.close()
+            raise
+
+    def _begin_real_time(self) -> None:
+        world, clock = self.world, self.world.clock
+        assert isinstance(clock, RealClock)
+        self._closing.callback(clock.close)
+        world.longest_wait_ns = self.spec.longest_wait_ns
+        self._closing.callback(Keeper(world).close)
+
+    def _entropy(self, name: str) -> Entropy:
+        return LiveEntropy() if self.live else SeededEntropy(self.world.rng(name))
+
+    def _place_portal(self) -> PortalPort:
+        spec = self.spec.portal
+        if spec.url is not None:
+            from vci_driver.portal_http import HttpPortal  # noqa: PLC0415 - an extra, and only some benches need it
+
+            return self._closing.enter_context(HttpPortal(spec.url, self.world))
+        keys = None if spec.keys_folder is None else load_keys(spec.keys_folder)
+        if keys is None:
+            keys = make_keys(self._entropy("backend keys"), self.epoch_utc_s)
+            if spec.keys_folder is not None:
+                save_keys(spec.keys_folder, keys)
+        options = PortalOptions(cost=CHEAP_COST)
+        if self.live and not self._dates_are_ours:
+            review_s = -(-spec.review_ns // NS_PER_S)
+            options = replace(options, review_min_s=review_s, review_max_s=review_s)
+        self._backend = Portal(
+            entropy=self._entropy("portal"), keys=keys, review_rng=self.world.rng("reviews"), options=options
+        )
+        self._publish_key_file()
+        latency_ns = LIVE_LATENCY_NS if self.live else DEFAULT_LATENCY_NS
+        return DirectPortal(self.world, self._backend, self._on_audit, latency_ns=latency_ns)
+
+    @property
+    def _dates_are_ours(self) -> bool:
+        """Whether every calendar on this bench can be put forward: portal, phones, tester and car."""
+        spec = self.spec
+        reachable = spec.car in (CarAt.HERE, CarAt.SERVED) or (spec.car is CarAt.ELSEWHERE and spec.control is not None)
+        return spec.portal.url is None and reachable
+
+    def _put_date_forward(self, seconds: int) -> None:
+        for person in self.people.values():
+            person.phone_clock.epoch_utc_s += seconds
+        self.car.put_date_forward(seconds)
+
+    @property
+    def backend(self) -> Portal:
+        """The portal's inside. Raises `NotOnThisCarrier` where it stands behind a URL."""
+        if self._backend is None:
+            raise NotOnThisCarrier(
+                f"the portal of this bench is at {self.spec.portal.url}: nobody reaches behind it from here"
+            )
+        return self._backend
+
+    @property
+    def direct_portal(self) -> DirectPortal:
+        """The door to the portal in this process, which can be made to fail. Raises `NotOnThisCarrier` where there is none."""
+        if not isinstance(self.portal, DirectPortal):
+            raise NotOnThisCarrier(f"the portal of this bench is at {self.spec.portal.url}: nobody spoils it from here")
+        return self.portal
 
     # ---- what stands on the bench
 
-    def vehicle(self, name: str | Path | None = None) -> Car:
-        """Put a vehicle on the bench (a shipped one by name, or a file), or return the one that stands there."""
-        if self._car is not None:
-            spec = self._car.spec
-            if name is not None and load_vehicle(str(name)) != spec:
-                raise LocalMisuse(f"{spec.name!r} stands on this bench already: take another bench for {str(name)!r}")
-            return self._car
-        spec = load_vehicle(str(name or DEFAULT_VEHICLE))
-        self._car = Car(self.world, spec, self.trust, self.trace, epoch_utc_s=self.epoch_utc_s, witness=self._watching)
+    def vehicle(self, name: str | Path | None = None) -> BenchCar:
+        """Put a vehicle on the bench (a shipped one by name, or a file), or return the one that stands there.
+
+        Raises `NotOnThisCarrier` where another one stands and nobody here can change it: a real car, say.
+        """
+        wanted = None if name is None else load_vehicle(str(name))
+        if self._car is None:
+            self._car = self._place_car(wanted)
+            if self._backend is not None:
+                self._car.take_keys(self._backend.key_set())
+            if self.live and self._dates_are_ours:  # what waits for a date alone need not wait
+                self.world.on_date = self._put_date_forward
+        elif wanted is not None and wanted != self._car.spec:
+            standing = self._car.spec.name
+            raise LocalMisuse(f"{standing!r} stands on this bench already: take another bench for {str(name)!r}")
         return self._car
 
+    def _place_car(self, wanted: VehicleSpec | None) -> BenchCar:
+        spec = self.spec
+        if spec.car is CarAt.HERE:
+            vehicle = wanted or load_vehicle(spec.vehicle or DEFAULT_VEHICLE)
+            return Car(
+                self.world,
+                vehicle,
+                TrustStore(self.backend.key_set()),
+                self.trace,
+                epoch_utc_s=self.epoch_utc_s,
+                witness=self._watching,
+                wiring=Wiring(paced=spec.paced, live=self.live),
+            )
+        from bench.live.reach import reach_car  # noqa: PLC0415 - the virtual bench needs no processes
+
+        return self._closing.enter_context(
+            closing(reach_car(spec, wanted, epoch_utc_s=self.epoch_utc_s, audited=self._backend is not None))
+        )
+
     @property
-    def car(self) -> Car:
+    def car(self) -> BenchCar:
         """The vehicle, put there now if none was."""
         return self.vehicle() if self._car is None else self._car
 
     def ecu_names(self) -> tuple[str, ...]:
         """Return the names of the vehicle's units."""
-        return tuple(self.car.units)
+        return self.car.car_map().names
 
     def tester(self, technician: str | None = None) -> BenchTester:
         """Return the tester at the vehicle's socket. `technician`: a state that the person at it is to be in (`validated`)."""
@@ -112,18 +210,14 @@ class Bench:
         return self._tester
 
     def _make_tester(self) -> BenchTester:
-        car = self.car
-        options = {"bus": car.buses[OBD], "name": "tester", "supply_mv": lambda: car.state.supply_mv}
-        channel = open_channel("virtual", OBD, options, self.world)
-        assert isinstance(channel, VirtualChannel)
-        link = DiagnosticLink(self.world, [channel], car.car_map())
+        plug, link = plug_in_tester(self.world, self.car, self.spec, self.trace, self._closing)
         tester = Tester(
             link=link,
             portal=PortalClient(self.portal, TESTER_SERIAL),
-            entropy=SeededEntropy(self.world.rng("tester")),
+            entropy=self._entropy("tester"),
             today=lambda: bcd_date(self.world.utc_s()),
         )
-        return BenchTester(self, tester, channel)
+        return BenchTester(self, tester, plug)
 
     def person(self, name: str = "technician") -> Person:
         """Return a person by name; everyone exists, but has no account until they sign up."""
@@ -154,16 +248,22 @@ class Bench:
 
     def publish_keys(self) -> None:
         """Let the vehicle learn the back end's current keys and revocations."""
-        self.trust.update(self.backend.key_set())
-        for unit in self.car.units.values():
-            if unit.gate is not None:
-                unit.gate.handle_timer(self.world.now_ns)
-        if self.trust.revoked_serials:
-            self.car.witness.revoked(self.world.now_ns)
+        self._publish_key_file()
+        self.car.take_keys(self.backend.key_set())
+
+    def _publish_key_file(self) -> None:
+        """Write the public keys where vehicles that read them from a file look."""
+        keys = self.spec.portal.keys
+        if keys is not None and self._backend is not None:
+            save_key_set(Path(keys), self._backend.key_set())
+
+    def findings(self) -> Findings:
+        """Return what the witness has to say so far."""
+        return self.car.findings()
 
     def violations(self) -> list[str]:
         """Return what the witness found, a line each."""
-        return [] if self._car is None else [str(violation) for violation in self._car.witness.violations]
+        return [] if self._car is None else list(self._car.findings().violations)
 
     def write_trace(self, folder: Path, stem: str) -> tuple[Path, ...]:
         """Write candump and pcapng files. Raises `LocalMisuse` without `keep_trace=True`."""
@@ -172,8 +272,11 @@ class Bench:
         return write_all(self.trace, folder, stem, self.epoch_utc_s)
 
     def close(self) -> None:
-        """End the bench. Raises `WitnessViolation` for what the witness found."""
-        found = self.violations()
+        """End the bench: give back adapters, threads and the car. Raises `WitnessViolation` for what the witness found."""
+        try:
+            found = self.violations()
+        finally:
+            self._closing.close()
         if found and self._check_on_close:
             raise WitnessViolation("\n".join(found))
 
@@ -185,8 +288,16 @@ class Bench:
     ) -> None:
         if error is None:
             self.close()
+        else:
+            self._closing.close()
 
     def _on_audit(self, record: AuditRecord) -> None:
         self.trace.note(self.world.now_ns, "audit", repr(record).encode())
         if self._car is not None:
-            self._car.witness.audit(record)
+            self._car.audit(record)
+
+
+def _bench_spec(file: BenchSpec | str | Path | None) -> BenchSpec:
+    if file is None:
+        return VIRTUAL
+    return file if isinstance(file, BenchSpec) else load_bench(str(file))

@@ -81,7 +81,7 @@ def tell(seed: int) -> int:
         wrong += story.went_wrong + len(violations)
         bench_ns += story.bench.world.now_ns
         witness = "saw nothing wrong" if not violations else f"objects: {violations[0]}"
-        watched = story.bench.car.witness.requests_seen
+        watched = story.bench.findings().requests_seen
         digest = story.bench.trace.digest()[:16]
         told = f"The witness read {watched:,} requests and {witness}. Trace digest {digest}, seed {seed}."
         console.print(f"\n{told}", soft_wrap=True)

@@ -40,7 +40,7 @@ from wire.portal_api import (
 from wire.world import World
 
 FIRST_NAMES = {"technician": "Tessa", "manager": "Mila", "colleague": "Conrad", "stranger": "Stian"}
-REVIEW_POLL_NS = 60_000_000_000
+REVIEW_POLL_S = 60
 """How often a patient person presses *Update*."""
 REVIEW_POLLS_MAX = 60
 """An hour of pressing *Update*: reviews take 10 to 20 minutes, so longer means that none is coming."""
@@ -55,7 +55,7 @@ class Person:
         self.password = f"correct horse {name} battery"
         self.first_name = FIRST_NAMES.get(name, name.capitalize())
         self.last_name = "Example"
-        self.phone_clock = WallClock(epoch_utc_s=world.clock.epoch_utc_s())
+        self.phone_clock = WallClock(epoch_utc_s=world.clock.epoch_utc_s() + world.date_ahead_s)
         self.authenticator: Authenticator | None = None
         self._world = world
         self._portal = portal
@@ -133,7 +133,7 @@ class Person:
             status = self.status()
             if status.identity is not CheckState.IN_PROGRESS:
                 return status
-            self._world.run_for(REVIEW_POLL_NS)
+            self._world.wait_for_the_date(REVIEW_POLL_S)
         return self.status()
 
     # ---- company

@@ -49,6 +49,10 @@ class DirectPortal:
 
     def call(self, request: Request[R_co]) -> R_co:
         """Carry out one operation; the world runs while the answer is on its way. Raises `PortalError`."""
+        with self.world.hold:
+            return self._call(request)
+
+    def _call(self, request: Request[R_co]) -> R_co:
         outage = self._outage if self.world.now_ns < self._outage_until_ns else None
         if outage is OutageKind.AWAY:
             self._pass_time(min(CLIENT_TIMEOUT_NS, self._outage_until_ns - self.world.now_ns))
@@ -72,7 +76,7 @@ class DirectPortal:
             self._on_audit(record)
         self._audited = len(records)
         due_s = self.portal.next_deadline_utc_s()
-        epoch_s = self.world.clock.epoch_utc_s()
+        epoch_s = self.world.clock.epoch_utc_s() + self.world.date_ahead_s
         self._timer.set(None if due_s is None else (due_s - epoch_s) * NS_PER_S)
 
     def tamper(self, kind: TamperKind) -> None:

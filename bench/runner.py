@@ -83,6 +83,7 @@ def run_one(
     check_names(scenario)
     with Bench(seed=seed, vehicle=scenario.vehicle, keep_trace=trace_dir is not None, check_on_close=False) as bench:
         played = play(scenario, bench.stage, on_step)
+        found = bench.findings()
         traces: tuple[Path, ...] = ()
         if trace_dir is not None:
             traces = bench.write_trace(trace_dir, f"{stem or scenario.name}-{seed}")
@@ -93,8 +94,8 @@ def run_one(
             virtual_ns=bench.world.now_ns,
             wall_s=watch(),
             steps_passed=sum(step.status is Status.PASSED for step in played.steps),
-            witnessed=bench.car.witness.requests_seen,
-            blind_spots=bench.car.witness.blind_spots(),
+            witnessed=found.requests_seen,
+            blind_spots=found.blind_spots,
             traces=traces,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from udsoncan.exceptions import NegativeResponseException
 
@@ -18,7 +18,7 @@ from vci_driver.portal_client import NotLoggedIn
 from vci_driver.tester import portal_result
 from vci_driver.unlocking import ASK_ERRORS
 from wire.errors import ConfigError, LocalMisuse, NotOnThisCarrier, RemoteTimeout, WorldStopped
-from wire.faults import FOREVER_NS, FaultRule
+from wire.faults import FaultRule
 from wire.portal_api import CheckState, Done, FaceVideo, Picture, PortalError
 from wire.uds import NEGATIVE_RESPONSE, nrc_name
 
@@ -59,9 +59,7 @@ class BenchStage:
         return self._bench.tester().core.car.holder_of(ecu).name
 
     def _grant_ident(self, ecu: str) -> str | None:
-        gate = self._bench.car.unit(self._holder(ecu)).gate
-        grant = None if gate is None else gate.grant(self.now_ns())
-        return None if grant is None else grant.ident
+        return self._bench.car.grant_ident(self._holder(ecu))
 
     def now_ns(self) -> int:
         """Return the world's time."""
@@ -385,37 +383,26 @@ class BenchStage:
 
     def set_ecu_clock(self, ecu: str, *, offset_s: int, is_set: bool) -> Outcome:
         """See `Stage`."""
-        clock = self._bench.car.unit(ecu).clock
-        clock.offset_s, clock.is_set = offset_s, is_set
+        self._bench.car.set_clock(ecu, offset_s=offset_s, is_set=is_set)
         return self._noted("ecu-clock", f"{ecu} offset_s={offset_s} is_set={is_set}")
 
     def add_fault(self, rule: FaultRule) -> Outcome:
         """See `Stage`."""
-        car, now_ns = self._bench.car, self.now_ns()
-        if rule.bus is not None and rule.bus not in car.buses:
-            raise LocalMisuse(f"there is no bus {rule.bus!r}; there are: {', '.join(car.buses)}")
-        until_ns = rule.until_ns if rule.until_ns >= FOREVER_NS else now_ns + rule.until_ns
-        if rule.kind == "corrupt":
-            car.witness.doubt("what a status says while a fault corrupts frames")
-        absolute = replace(rule, from_ns=now_ns + rule.from_ns, until_ns=until_ns)
-        car.faults.add(absolute)
-        car.inject_faults(on=True)
-        return self._noted("fault", repr(absolute))
+        return self._noted("fault", repr(self._bench.car.add_fault(rule)))
 
     def clear_faults(self) -> Outcome:
         """See `Stage`."""
-        self._bench.car.faults.clear()
-        self._bench.car.inject_faults(on=False)
+        self._bench.car.clear_faults()
         return self._noted("clear-faults", "")
 
     def tamper(self, kind: TamperKind) -> Outcome:
         """See `Stage`."""
-        self._bench.portal.tamper(kind)
+        self._bench.direct_portal.tamper(kind)
         return self._noted("tamper", kind.value)
 
     def outage(self, kind: OutageKind, *, duration_ns: int) -> Outcome:
         """See `Stage`."""
-        self._bench.portal.outage(kind, duration_ns)
+        self._bench.direct_portal.outage(kind, duration_ns)
         return self._noted("outage", f"{kind.value} duration_ns={duration_ns}")
 
     def revoke_company(self, person: str) -> Outcome:
@@ -438,15 +425,7 @@ class BenchStage:
 
     def transport(self, ecu: str, change: TransportChange) -> Outcome:
         """See `Stage`."""
-        given = {
-            "block_size": change.block_size,
-            "stmin": change.stmin,
-            "wait_frames": change.wait_frames,
-            "padding": change.padding,
-            "rx_buffer_bytes": change.buffer_bytes,
-        }
-        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        self._bench.car.unit(ecu).core.stack.configure(0, lambda options: replace(options, **changes))
+        self._bench.car.set_transport(ecu, change)
         return self._noted("transport", f"{ecu} {change!r}")
 
     def unplug(self, *, can_id: int | None, frames: int) -> Outcome:
@@ -469,7 +448,7 @@ class BenchStage:
         """See `Stage`."""
         if ecu == OBD:
             return OBD
-        return self._bench.car.unit(ecu).ports[0].bus.name
+        return self._bench.car.bus_of(ecu)
 
     def violations(self) -> Sequence[str]:
         """See `Stage`."""

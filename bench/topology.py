@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from bench.monitor.witness import WatchedCar, WatchedUnit, Witness
-from bench.vehicle_file import GATEWAY, OBD, PlacedEcu, VehicleSpec
+from bench.car import Findings, findings_of
+from bench.car_facts import car_map, watched_car
+from bench.monitor.witness import Witness
+from bench.vehicle_file import GATEWAY, OBD, BusSpec, PlacedEcu, VehicleSpec
 from ecu_sim.node import EcuNode
 from ecu_sim.profile import EcuProfile
 from ecu_sim.server import UdsServer
-from ecu_sim.unlock.certificate import CertificateGate, CertificateOptions
+from ecu_sim.unlock.certificate import CertificateGate
 from ecu_sim.unlock.sfd import SfdGate, SfdOptions
 from ecu_sim.unlock.trust import TrustStore
 from ecu_sim.vehicle_state import PowerEvent, VehicleState
-from scenarios.stage import VehicleChange
+from scenarios.stage import TransportChange, VehicleChange
 from sgw_sim.arming import Observation
 from sgw_sim.gateway import Gateway, RouteSpec
-from vci_driver.car_map import CarMap, EcuEntry, SeedKey, UnlockScheme
+from vci_driver.car_map import CarMap
 from wire.can_bus import BusPort, CanBus
+from wire.carried_bus import CarriedBus
 from wire.clock import WallClock
-from wire.endpoint import Endpoint
-from wire.entropy import SeededEntropy
-from wire.errors import LocalMisuse
-from wire.faults import FaultInjector
+from wire.endpoint import Carrier, Endpoint
+from wire.entropy import Entropy, LiveEntropy, SeededEntropy
+from wire.errors import LocalMisuse, NotOnThisCarrier
+from wire.faults import FOREVER_NS, FaultInjector, FaultRule
 from wire.isotp_door import IsoTpOptions
+from wire.portal_api import AuditRecord, KeySet
 from wire.trace import Trace
 from wire.world import World
 
 __all__ = ["GATEWAY", "Car", "Unit"]
 
 Gate = SfdGate | CertificateGate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """How a car stands in its world. `carriers`: for each of its buses whose wire is elsewhere, what carries it. `paced`: frames
+    on its other buses take their bit time. `live`: nonces and seeds are real secrets, and not drawn from the world's seed.
+    """
+
+    carriers: Mapping[str, Carrier] = field(default_factory=dict)
+    paced: bool = True
+    live: bool = False
+
+
+def carried_bus(world: World, spec: BusSpec, carrier: Carrier) -> CarriedBus:
+    """Return a vehicle's bus whose wire is elsewhere."""
+    return CarriedBus(world, spec.name, carrier, bitrate=spec.bitrate, data_bitrate=spec.data_bitrate, fd=spec.fd)
 
 
 class Unit:
@@ -67,7 +88,10 @@ class Unit:
 
 
 class Car:
-    """A simulated vehicle in a world. The tester's bus is `buses["obd"]`."""
+    """A simulated vehicle in a world. The tester's bus is `buses["obd"]`.
+
+    `epoch_utc_s`: what its calendars say at world time 0.
+    """
 
     def __init__(
         self,
@@ -78,6 +102,7 @@ class Car:
         *,
         epoch_utc_s: int,
         witness: bool = True,
+        wiring: Wiring | None = None,
     ) -> None:
         self.world = world
         self.spec = spec
@@ -86,13 +111,11 @@ class Car:
         self.faults = FaultInjector(
             world.rng("faults"), on_strike=lambda now_ns, text: trace.note(now_ns, "fault", text.encode())
         )
-        self.buses = {
-            bus.name: CanBus(world, bus.name, bitrate=bus.bitrate, data_bitrate=bus.data_bitrate, fd=bus.fd)
-            for bus in spec.buses
-        }
+        self._wiring = wiring or Wiring()
+        self.buses = {bus.name: self._bus(bus) for bus in spec.buses}
         self.units: dict[str, Unit] = {}
         self._epoch_utc_s = epoch_utc_s
-        self.witness = Witness(self.watched(), epoch_utc_s)
+        self.witness = Witness(watched_car(spec), epoch_utc_s)
         for bus in self.buses.values():
             trace.attach(bus)
             if witness:
@@ -103,10 +126,26 @@ class Car:
 
     # ---- wiring
 
+    def _bus(self, spec: BusSpec) -> CanBus:
+        carrier = self._wiring.carriers.get(spec.name)
+        if carrier is not None:
+            return carried_bus(self.world, spec, carrier)
+        return CanBus(
+            self.world,
+            spec.name,
+            bitrate=spec.bitrate,
+            data_bitrate=spec.data_bitrate,
+            fd=spec.fd,
+            paced=self._wiring.paced,
+        )
+
+    def _entropy(self, name: str) -> Entropy:
+        return LiveEntropy() if self._wiring.live else SeededEntropy(self.world.rng(name))
+
     def _unit(self, name: str, profile: EcuProfile) -> Unit:
         clock = WallClock(epoch_utc_s=self._epoch_utc_s)
         gate = self._gate(name, profile, clock)
-        server = UdsServer(profile, entropy=SeededEntropy(self.world.rng(f"ecu/{name}")), vehicle=self.state, gate=gate)
+        server = UdsServer(profile, entropy=self._entropy(f"ecu/{name}"), vehicle=self.state, gate=gate)
         unit = self.units[name] = Unit(name, server, gate, clock)
         return unit
 
@@ -119,7 +158,7 @@ class Car:
             ecu_address=profile.address,
             trust=self.trust,
             clock=clock,
-            entropy=SeededEntropy(self.world.rng(f"gate/{name}")),
+            entropy=self._entropy(f"gate/{name}"),
             options=replace(profile.gate, refusal_nrc=profile.locked_nrc),
         )
 
@@ -169,54 +208,9 @@ class Car:
         assert isinstance(core, Gateway)
         return core
 
-    # ---- what others are told of the car
-
     def car_map(self) -> CarMap:
         """Return the car as a tester knows it before it is plugged in."""
-        spec = self.spec
-        certificate = isinstance(spec.gateway_ecu.gate, CertificateOptions)
-        placed = [(GATEWAY, spec.gateway_ecu), *((ecu.name, ecu.profile) for ecu in spec.ecus)]
-        return CarMap(
-            make=spec.make,
-            gateway=GATEWAY,
-            ecus=tuple(_entry(name, profile, certificate=certificate) for name, profile in placed),
-            functional_id=spec.functional_ids[0] if spec.functional_ids else None,
-            padding=spec.padding,
-            fd=spec.buses[0].fd,
-            brs=spec.buses[0].fd,
-            vin_sources=(GATEWAY,),
-            installed_units_did=spec.installed_units_did,
-            second_factor_per_unlock=spec.make == "vag",
-        )
-
-    def watched(self) -> WatchedCar:
-        """Return the car as the witness knows it."""
-        spec = self.spec
-        placed = [PlacedEcu(name=GATEWAY, profile=spec.gateway_ecu, bus=OBD), *spec.ecus]
-        lock = spec.gateway_ecu.gate
-        return WatchedCar(
-            make=spec.make,
-            vin=spec.vin,
-            units=tuple(
-                WatchedUnit(
-                    name=ecu.name,
-                    request_id=ecu.profile.request_id,
-                    response_id=ecu.profile.response_id,
-                    address=ecu.profile.address,
-                    bus=ecu.bus,
-                    own_lock=isinstance(ecu.profile.gate, SfdOptions),
-                    reset_ends_grant=not isinstance(ecu.profile.gate, SfdOptions) or ecu.profile.gate.ends_on_reset,
-                    terminal_15_ends_grant=ecu.profile.gate is not None and ecu.profile.gate.ends_on_terminal_15,
-                    reset_ns=ecu.profile.timing.reset_ns,
-                )
-                for ecu in placed
-            ),
-            gateway=GATEWAY,
-            obd_bus=OBD,
-            functional_ids=spec.functional_ids,
-            odometer_km=spec.odometer_km,
-            unset_clock_refuses=not isinstance(lock, CertificateOptions) or lock.unset_clock_refuses,
-        )
+        return car_map(self.spec)
 
     # ---- what happens to the car
 
@@ -296,35 +290,95 @@ class Car:
             crash=state.crash,
         )
 
-    def inject_faults(self, *, on: bool) -> None:
+    def set_clock(self, name: str, *, offset_s: int, is_set: bool) -> None:
+        """Make a unit's calendar wrong, or lose it."""
+        clock = self.unit(name).clock
+        clock.offset_s, clock.is_set = offset_s, is_set
+
+    def put_date_forward(self, seconds: int) -> None:
+        """Let all calendars in the car run ahead by so much: on a bench in real time nobody waits for the date."""
+        for unit in self.units.values():
+            unit.clock.epoch_utc_s += seconds
+            unit.endpoint.flush()
+        self.witness.put_date_forward(seconds)
+
+    def set_transport(self, name: str, change: TransportChange) -> None:
+        """Change how a unit speaks ISO-TP (the gateway: towards the tester)."""
+        given = {
+            "block_size": change.block_size,
+            "stmin": change.stmin,
+            "wait_frames": change.wait_frames,
+            "padding": change.padding,
+            "rx_buffer_bytes": change.buffer_bytes,
+        }
+        changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        self.unit(name).core.stack.configure(0, lambda options: replace(options, **changes))
+
+    def add_fault(self, rule: FaultRule) -> FaultRule:
+        """Put a wire fault in force, its window counted from now; return the rule in world time.
+
+        Raises `NotOnThisCarrier` for error frames on a bus whose wire is elsewhere.
+        """
+        if rule.bus is not None and rule.bus not in self.buses:
+            raise LocalMisuse(f"there is no bus {rule.bus!r}; there are: {', '.join(self.buses)}")
+        struck = self.buses.values() if rule.bus is None else (self.buses[rule.bus],)
+        if rule.kind == "error" and any(isinstance(bus, CarriedBus) for bus in struck):
+            raise NotOnThisCarrier(f"nobody here can destroy a frame on a wire that is elsewhere ({rule.bus or OBD})")
+        if rule.kind == "corrupt":
+            self.witness.doubt("what a status says while a fault corrupts frames")
+        now_ns = self.world.now_ns
+        until_ns = rule.until_ns if rule.until_ns >= FOREVER_NS else now_ns + rule.until_ns
+        absolute = replace(rule, from_ns=now_ns + rule.from_ns, until_ns=until_ns)
+        self.faults.add(absolute)
+        self._inject_faults(on=True)
+        return absolute
+
+    def clear_faults(self) -> None:
+        """Take all wire faults out of force."""
+        self.faults.clear()
+        self._inject_faults(on=False)
+
+    def _inject_faults(self, *, on: bool) -> None:
         """Put the fault injector into the buses, or take it out (without it a frame costs less)."""
         for bus in self.buses.values():
             bus.faults = self.faults if on else None
+
+    # ---- what is asked of it from outside the wire
+
+    def bus_of(self, name: str) -> str:
+        """Return the name of the bus on which a unit stands."""
+        return self.unit(name).ports[0].bus.name
+
+    def grant_ident(self, name: str) -> str | None:
+        """Return what tells the grant that is in force at a unit from any other, or None."""
+        gate = self.unit(name).gate
+        grant = None if gate is None else gate.grant(self.world.now_ns)
+        return None if grant is None else grant.ident
+
+    def take_keys(self, keys: KeySet) -> None:
+        """Learn the back end's current keys and revocations."""
+        self.trust.update(keys)
+        for unit in self.units.values():
+            if unit.gate is not None:
+                unit.gate.handle_timer(self.world.now_ns)
+        if self.trust.revoked_serials:
+            self.witness.revoked(self.world.now_ns)
+
+    def audit(self, record: AuditRecord) -> None:
+        """Tell the witness of an audit record."""
+        self.witness.audit(record)
+
+    def findings(self) -> Findings:
+        """Return what the witness has to say."""
+        return findings_of(self.witness)
+
+    def close(self) -> None:
+        """Do nothing: it stands and falls with its world."""
 
 
 def _transport(bus: CanBus, profile: EcuProfile) -> IsoTpOptions:
     """Return how a unit speaks ISO-TP on a bus."""
     return IsoTpOptions(padding=profile.padding, tx_dl=64 if bus.fd else 8)
-
-
-def _entry(name: str, profile: EcuProfile, *, certificate: bool) -> EcuEntry:
-    own: UnlockScheme | None = None
-    if isinstance(profile.gate, SfdOptions):
-        own = UnlockScheme.SFD
-    elif isinstance(profile.gate, CertificateOptions):
-        own = UnlockScheme.CERTIFICATE
-    return EcuEntry(
-        name=name,
-        title=profile.title,
-        address=profile.address,
-        request_id=profile.request_id,
-        response_id=profile.response_id,
-        scheme=own,
-        lock_holder=GATEWAY if certificate and name != GATEWAY else None,
-        security={
-            level: SeedKey(algorithm=way.algorithm, secret=way.secret) for level, way in profile.security.items()
-        },
-    )
 
 
 def _given(new: bool | None, old: bool) -> bool:  # noqa: FBT001

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
+from vci_driver.api import FramesLost, OtherSender
 from vci_driver.car_map import CarMap, EcuEntry
 from vci_driver.functional import FunctionalExchange
 from vci_driver.link_errors import (
@@ -37,6 +38,8 @@ from wire.uds import (
 from wire.world import World
 
 PENDING = 0x78
+NOTICES_MAX = 100
+"""Faults that left the adapter in use and are kept for the report: enough to see a pattern."""
 TESTER_PRESENT = b"\x3e\x80"
 
 
@@ -69,6 +72,9 @@ class DiagnosticLink:
         self.options = options if options is not None else LinkOptions()
         self.counters = LinkCounters()
         self.fault: CarrierFault | None = None
+        self.notices: deque[CarrierFault] = deque(maxlen=NOTICES_MAX)
+        self._loss: FramesLost | None = None
+        self._loss_ns = 0
         self.name = name
         self._virtual = world.virtual
         self._overall_ns = self.options.overall_limit_ns
@@ -88,6 +94,7 @@ class DiagnosticLink:
         self._functional_timer = world.timer(f"{name}/functional", self._on_functional_timer)
         self._keep_alive = world.timer(f"{name}/keep-alive", self._on_keep_alive)
         self._keep_alive_peers: tuple[Peer, ...] | None = None
+        self._keep_alive_ns = 0
         self._endpoint = Endpoint(world, stack, self._ports(carriers), events=stack.events, on_events=self._collect)
         for carrier in carriers:
             if hasattr(carrier, "on_fault"):
@@ -228,11 +235,15 @@ class DiagnosticLink:
     # ---- keep-alive
 
     def keep_alive(self, *, on: bool = True, targets: Sequence[str] | None = None) -> None:
-        """Start or stop sending `3E 80` every `keep_alive_ns`: to all at once (None), or to these units one by one."""
+        """Start or stop sending `3E 80` every `keep_alive_ns`: to all at once (None), or to these units one by one.
+
+        The times are counted from the start, so that on the real clock what each is late by does not add up.
+        """
         if targets is None and on and self._functional is None:
             raise LocalMisuse(f"{self.car.make!r} has no functional identifier: name the units to keep alive")
         self._keep_alive_peers = None if targets is None else tuple(self._peers[self.car.ecu(n).name] for n in targets)
-        self._keep_alive.set(self.world.now_ns + self.options.keep_alive_ns if on else None)
+        self._keep_alive_ns = self.world.now_ns + self.options.keep_alive_ns
+        self._keep_alive.set(self._keep_alive_ns if on else None)
 
     def hold_session(self, target: str) -> None:
         """See that `target` is kept alive from now on: with all others, or beside those that were named before."""
@@ -250,7 +261,9 @@ class DiagnosticLink:
         return self._keep_alive.deadline_ns is not None
 
     def _on_keep_alive(self, now_ns: int) -> None:
-        self._keep_alive.set(now_ns + self.options.keep_alive_ns)
+        period_ns = self.options.keep_alive_ns
+        self._keep_alive_ns += max(1, (now_ns - self._keep_alive_ns) // period_ns) * period_ns
+        self._keep_alive.set(self._keep_alive_ns)
         if self.fault is not None:
             return
         if self._keep_alive_peers is None:
@@ -396,7 +409,7 @@ class DiagnosticLink:
         peer.request = None
         peer.unexpected = None
         peer.timer.set(None)
-        peer.results.append(kind(message, target=peer.name, sid=sid, waited_ns=waited_ns))
+        self._conclude(peer, kind(message, target=peer.name, sid=sid, waited_ns=waited_ns))
 
     def _transport_failed(self, peer: Peer, event: Failed) -> None:
         error = event.error
@@ -428,10 +441,30 @@ class DiagnosticLink:
         peer.stale = peer.request
         peer.request = None
         peer.timer.set(None)
+        self._conclude(peer, error)
+
+    def _conclude(self, peer: Peer, error: Exception) -> None:
+        """Tell how a request failed; where the adapter lost frames meanwhile, that is the reason, and not the unit's silence."""
+        loss = self._loss
+        if (
+            loss is not None
+            and not isinstance(error, CarrierFault)
+            and self._loss_ns >= peer.limit_ns - self._overall_ns
+        ):
+            loss = FramesLost(f"{loss}; so {error}", loss.count)
+            loss.__cause__ = error
+            error = loss
         peer.results.append(error)
 
     def _on_fault(self, fault: CarrierFault) -> None:
-        """The adapter is gone: whatever waits, fails now; whatever comes, fails at once until `recover`."""
+        """The adapter is gone: whatever waits, fails now; whatever comes, fails at once until `recover`. Or it only lost
+        frames, or hears somebody else on our identifiers: that is noted, and the link goes on.
+        """
+        if isinstance(fault, FramesLost | OtherSender):
+            self.notices.append(fault)
+            if isinstance(fault, FramesLost):
+                self._loss, self._loss_ns = fault, self.world.now_ns
+            return
         self.fault = fault
         for peer in self._peers.values():
             if peer.request is not None:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 def to_plain(value: object) -> Any:
     """Return `value` as JSON can hold it."""
-    if value is None or isinstance(value, bool | int | float | str) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return value.value

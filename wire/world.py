@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import NoReturn
 
 from wire.clock import NS_PER_MS, NS_PER_S, Clock, VirtualClock
-from wire.errors import LocalMisuse, WorldStopped
+from wire.errors import LocalMisuse, NotOnThisCarrier, WorldStopped
 
 MAX_EVENTS_PER_INSTANT = 1_000_000
 """More callbacks than this without time moving is a loop between cores, not a busy bus: 1,000 ECUs need a few thousand."""
@@ -83,6 +83,7 @@ class World:
         self.worst_overrun_ns = 0
         self.hold: AbstractContextManager[None] = nullcontext()
         """Held by whoever touches the world from outside, where another thread might run it: see `wire.keeper`."""
+        self.longest_wait_ns = _NEVER_NS
         self.date_ahead_s = 0
         self.on_date: Callable[[int], None] | None = None
         self._heap: list[tuple[int, int, Callback]] = []
@@ -137,7 +138,12 @@ class World:
     # ---- running
 
     def run_for(self, duration_ns: int) -> None:
-        """Let `duration_ns` pass."""
+        """Let `duration_ns` pass. Raises `NotOnThisCarrier` where time really passes and nobody is to wait so long."""
+        if duration_ns > self.longest_wait_ns and not self.virtual:
+            raise NotOnThisCarrier(
+                f"a wait of {duration_ns / NS_PER_S:g} s: here time passes, and this bench waits "
+                f"{self.longest_wait_ns / NS_PER_S:g} s at most (longest_wait in the bench file); the virtual bench jumps"
+            )
         self.run_until(_never, duration_ns)
 
     def run_until(self, done: Callable[[], bool], timeout_ns: int) -> bool:

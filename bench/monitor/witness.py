@@ -57,6 +57,10 @@ class WatchedCar:
     odometer_km: int = ARMED_ABOVE_KM + 1
     unset_clock_refuses: bool = True
     """Whether the gateway takes no certificate without a set clock."""
+    ours: bool = True
+    """Whether somebody tells of the car's bonnet, kilometres, supply and ignition; else its filter is not judged."""
+    audited: bool = True
+    """Whether the portal's audit log can be read; else an unlock may have been issued without being seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +149,16 @@ class Witness:
             self.blind.append(
                 "whether the gateway, which takes certificates without a set clock, has one: it counts their hours anew"
             )
+        if not car.ours:
+            self.blind.append("what happens behind the gateway, and the car's bonnet, kilometres, ignition and supply")
+        if not car.audited:
+            self.blind.append("whether the back end issued what was shown to the car: its audit log is not ours")
         self._epoch_utc_s = epoch_utc_s
         self._issued: list[AuditRecord] = []
         self._asleep = False
         self._supplied = True
         self._doubtful = False
-        self._new = self._filter_open = car.odometer_km <= ARMED_ABOVE_KM
+        self._new = self._filter_open = car.odometer_km <= ARMED_ABOVE_KM or not car.ours
         self._bonnet_open = False
         self._odometer_closed_km: int | None = None
         self._books = {unit.name: _Book() for unit in car.units}
@@ -296,6 +304,10 @@ class Witness:
             if watched.terminal_15_ends_grant:
                 self._shut(self._books[watched.name], now_ns)
 
+    def put_date_forward(self, seconds: int) -> None:
+        """Learn that every calendar on the bench runs ahead by so much from here on."""
+        self._epoch_utc_s += seconds
+
     def revoked(self, now_ns: int) -> None:
         """Learn that the car has heard of a revocation: certificates count as ended, tokens go on."""
         for book in self._books.values():
@@ -360,7 +372,8 @@ class Witness:
             mine = (record.vin, record.ecu_address) == (vin, unit.address) and record.utc_s <= utc_s
             if mine and _number(record.subject) in shown and vin.encode() in shown:
                 return record
-        self._report(now_ns, "grant without an issued unlock", unit, "the audit log has none for this VIN and unit")
+        if self.car.audited:
+            self._report(now_ns, "grant without an issued unlock", unit, "the audit log has none for this VIN and unit")
         return None
 
     def _utc_s(self, now_ns: int) -> int:

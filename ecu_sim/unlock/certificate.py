@@ -135,6 +135,11 @@ class CertificateGate:
                 self._end(now_ns, GateEvent.REVOKED)
         return self._grant
 
+    def minutes_left(self, now_ns: int) -> int:
+        """Return whole minutes until the grant ends; 0 when locked."""
+        end_ns = self.next_deadline() if self.grant(now_ns) is not None else None
+        return 0 if end_ns is None else max(0, end_ns - now_ns) // _MINUTE_NS
+
     def allows(self, scope: Scope, now_ns: int) -> bool:
         """Return whether a live grant releases all of `scope`."""
         grant = self.grant(now_ns)

@@ -12,6 +12,7 @@ from bench.vehicle_file import FOLDER, load_vehicle, vehicle_names
 from scenarios.stage import VehicleChange
 from wire.can_bus import CanBus
 from wire.errors import ConfigError, LocalMisuse
+from wire.faults import FaultRule
 from wire.frame import Frame
 
 VEHICLES = ["mb-eclass", "vag-golf"]
@@ -160,9 +161,9 @@ def test_a_unit_that_is_not_there_is_named_with_those_that_are() -> None:
 def test_faults_are_put_in_and_taken_out() -> None:
     car = Bench(vehicle="vag-golf").car
     buses: list[CanBus] = list(car.buses.values())
-    car.inject_faults(on=True)
+    car.add_fault(FaultRule(kind="drop"))
     assert all(bus.faults is car.faults for bus in buses)
-    car.inject_faults(on=False)
+    car.clear_faults()
     assert all(bus.faults is None for bus in buses)
 
 

@@ -18,12 +18,12 @@ OPTIONS = frozenset({"bus", "name", "supply_mv"})
 
 
 class VirtualChannel:
-    """A raw channel on a virtual bus."""
+    """A raw channel on a virtual bus, or on one whose wire is elsewhere (`name`: of what carries it)."""
 
     __slots__ = ("_closed", "_port", "_supply_mv", "last_rx_timestamp_ns", "name", "on_fault", "on_recovered", "send")
 
-    def __init__(self, port: BusPort, supply_mv: Callable[[], int] | None = None) -> None:
-        self.name = f"virtual:{port.bus.name}"
+    def __init__(self, port: BusPort, supply_mv: Callable[[], int] | None = None, *, name: str | None = None) -> None:
+        self.name = name or f"virtual:{port.bus.name}"
         self.on_fault: Callable[[CarrierFault], None] | None = None
         self.on_recovered: Callable[[], None] | None = None
         self.last_rx_timestamp_ns: int | None = None
@@ -72,6 +72,16 @@ class VirtualChannel:
             self._closed = True
             self._port.close()
             self.send = self._send_closed
+
+    def carrier_failed(self, fault: CarrierFault) -> None:
+        """Pass on what goes wrong with the carrier of the bus."""
+        if self.on_fault is not None:
+            self.on_fault(fault)
+
+    def carrier_recovered(self) -> None:
+        """Pass on that it works again."""
+        if self.on_recovered is not None:
+            self.on_recovered()
 
     def _on_bus_off(self) -> None:
         self._lose(f"{self.name}: bus-off, the controller counted too many errors and left the bus")

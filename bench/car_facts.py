@@ -1,0 +1,79 @@
+"""What a vehicle's file tells those who are not the vehicle: the tester its map, the witness what it is to watch."""
+
+from __future__ import annotations
+
+from bench.monitor.witness import WatchedCar, WatchedUnit
+from bench.vehicle_file import GATEWAY, OBD, PlacedEcu, VehicleSpec
+from ecu_sim.profile import EcuProfile
+from ecu_sim.unlock.certificate import CertificateOptions
+from ecu_sim.unlock.sfd import SfdOptions
+from vci_driver.car_map import CarMap, EcuEntry, SeedKey, UnlockScheme
+
+
+def car_map(spec: VehicleSpec) -> CarMap:
+    """Return the car as a tester knows it before it is plugged in."""
+    certificate = isinstance(spec.gateway_ecu.gate, CertificateOptions)
+    placed = [(GATEWAY, spec.gateway_ecu), *((ecu.name, ecu.profile) for ecu in spec.ecus)]
+    return CarMap(
+        make=spec.make,
+        gateway=GATEWAY,
+        ecus=tuple(_entry(name, profile, certificate=certificate) for name, profile in placed),
+        functional_id=spec.functional_ids[0] if spec.functional_ids else None,
+        padding=spec.padding,
+        fd=spec.buses[0].fd,
+        brs=spec.buses[0].fd,
+        vin_sources=(GATEWAY,),
+        installed_units_did=spec.installed_units_did,
+        second_factor_per_unlock=spec.make == "vag",
+    )
+
+
+def watched_car(spec: VehicleSpec, *, ours: bool = True, audited: bool = True) -> WatchedCar:
+    """Return the car as the witness knows it."""
+    placed = [PlacedEcu(name=GATEWAY, profile=spec.gateway_ecu, bus=OBD), *spec.ecus]
+    lock = spec.gateway_ecu.gate
+    return WatchedCar(
+        make=spec.make,
+        vin=spec.vin,
+        units=tuple(
+            WatchedUnit(
+                name=ecu.name,
+                request_id=ecu.profile.request_id,
+                response_id=ecu.profile.response_id,
+                address=ecu.profile.address,
+                bus=ecu.bus,
+                own_lock=isinstance(ecu.profile.gate, SfdOptions),
+                reset_ends_grant=not isinstance(ecu.profile.gate, SfdOptions) or ecu.profile.gate.ends_on_reset,
+                terminal_15_ends_grant=ecu.profile.gate is not None and ecu.profile.gate.ends_on_terminal_15,
+                reset_ns=ecu.profile.timing.reset_ns,
+            )
+            for ecu in placed
+        ),
+        gateway=GATEWAY,
+        obd_bus=OBD,
+        functional_ids=spec.functional_ids,
+        odometer_km=spec.odometer_km,
+        unset_clock_refuses=not isinstance(lock, CertificateOptions) or lock.unset_clock_refuses,
+        ours=ours,
+        audited=audited,
+    )
+
+
+def _entry(name: str, profile: EcuProfile, *, certificate: bool) -> EcuEntry:
+    own: UnlockScheme | None = None
+    if isinstance(profile.gate, SfdOptions):
+        own = UnlockScheme.SFD
+    elif isinstance(profile.gate, CertificateOptions):
+        own = UnlockScheme.CERTIFICATE
+    return EcuEntry(
+        name=name,
+        title=profile.title,
+        address=profile.address,
+        request_id=profile.request_id,
+        response_id=profile.response_id,
+        scheme=own,
+        lock_holder=GATEWAY if certificate and name != GATEWAY else None,
+        security={
+            level: SeedKey(algorithm=way.algorithm, secret=way.secret) for level, way in profile.security.items()
+        },
+    )

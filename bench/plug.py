@@ -1,0 +1,51 @@
+"""The tester's plug in the vehicle's socket: on the virtual bus, or through a driver on a real one."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+
+from bench.bench_file import BenchSpec
+from bench.car import BenchCar, ForeignCar
+from bench.topology import Car, carried_bus
+from bench.vehicle_file import OBD
+from vci_driver.drivers.virtual import VirtualChannel
+from vci_driver.link import DiagnosticLink
+from vci_driver.link_peer import LinkOptions
+from vci_driver.live_link import LiveLink
+from vci_driver.registry import open_channel
+from wire.trace import Trace
+from wire.world import World
+
+TESTER = "tester"
+
+
+def plug_in_tester(
+    world: World, car: BenchCar, spec: BenchSpec, trace: Trace, closing_stack: ExitStack
+) -> tuple[VirtualChannel, DiagnosticLink]:
+    """Return the plug and the diagnostic link through it. What is opened is closed by `closing_stack`."""
+    if isinstance(car, Car):
+        options = {"bus": car.buses[OBD], "name": TESTER, "supply_mv": lambda: car.state.supply_mv}
+        plug = open_channel("virtual", OBD, options, world)
+        assert isinstance(plug, VirtualChannel)
+        make = DiagnosticLink if world.virtual else LiveLink
+        return plug, make(world, [plug], car.car_map())
+    assert spec.tester is not None
+    through = spec.tester.carrier
+    channel = closing_stack.enter_context(
+        closing(open_channel(through.driver, through.channel, through.options, world))
+    )
+    bus = carried_bus(world, car.spec.buses[0], channel)
+    trace.attach(bus)
+    if isinstance(car, ForeignCar):
+        car.watch(bus)
+    plug = VirtualChannel(bus.attach(TESTER), channel.supply_voltage_mv, name=channel.name)
+    link = LiveLink(world, [plug], car.car_map(), LinkOptions(delta_p2_ns=spec.tester.delta_p2_ns))
+
+    def recovered() -> None:
+        bus.carrier_is_back()
+        link.recover()
+        plug.carrier_recovered()
+
+    channel.on_fault = plug.carrier_failed
+    channel.on_recovered = recovered
+    return plug, link
