@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from bench import cli_serve
+
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C ended: 128 and the number of SIGINT."""
 
@@ -165,6 +167,11 @@ def schema() -> None:
     from scenarios.schema import scenario_schema  # noqa: PLC0415
 
     typer.echo(json.dumps(scenario_schema(), indent=2))
+
+
+app.command()(cli_serve.serve)
+app.command()(cli_serve.watch)
+app.command("control")(cli_serve.control_)
 
 
 def main() -> None:

@@ -63,6 +63,7 @@ class VehicleSpec:
     ecus: tuple[PlacedEcu, ...]
     padding: int | None
     installed_units_did: int | None
+    path: Path
 
 
 def vehicle_names() -> list[str]:
@@ -114,6 +115,7 @@ def _read_file(path: Path) -> VehicleSpec:
         ecus=tuple(ecu for ecu, _ in placed.values()),
         padding=_optional(tester, "padding", 0xFF),
         installed_units_did=installed,
+        path=path.resolve(),
     )
 
 

@@ -12,9 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from wire.entropy import Entropy
+from wire.portal_api import KeySet
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Order of the curve's group (FIPS 186-4 D.1.2.3)."""
@@ -106,3 +108,13 @@ def make_keys(entropy: Entropy, utc_s: int) -> BackendKeys:
         return sign_certificate(builder, root_key)
 
     return BackendKeys(token_key, root_key, ca(root_name, root_key, 1), ca_key, ca(ca_name, ca_key, 0))
+
+
+def key_set_of(keys: BackendKeys) -> KeySet:
+    """Return the public half of a back end that has revoked nothing."""
+    return KeySet(
+        token_keys=(keys.token_key.public_key().public_bytes_raw(),),
+        root_ca=keys.root_ca.public_bytes(Encoding.DER),
+        revoked_serials=frozenset(),
+        revoked_tokens=frozenset(),
+    )

@@ -50,7 +50,7 @@ def load_scenario(path: Path, *, in_library: bool = False) -> Scenario:
     root = load(path)
     root.mapping(KEYS_OF_FILE)
     about, tags, vehicle = root.get("about"), root.get("tags"), root.require("vehicle")
-    steps = tuple(_step(node) for node in root.require("steps").items())
+    steps = tuple(read_step(node) for node in root.require("steps").items())
     if not steps:
         raise root.require("steps").error("a scenario has at least one step")
     return Scenario(
@@ -71,7 +71,8 @@ def _vehicle(name: str, path: Path) -> str:
     return str(path.parent / name) if name.endswith(".yaml") else name
 
 
-def _step(node: Node) -> Step:
+def read_step(node: Node) -> Step:
+    """Return the step that a node of a file, or of a line, says. Raises `ConfigError`."""
     if isinstance(node.value, str):
         return _build(node, _verb(node, node.value), None, Expectation(), "")
     entries = node.mapping()

@@ -1,7 +1,7 @@
 """Frames on a byte stream: how a program that is no part of the bench sits on one of its buses (`vci_driver.sgwbench_can`).
 
-A record is a head and the data: UTC time in nanoseconds (8 bytes), identifier with bit 31 as in `wire.frame` (4), flags (1), length
-of the data (1); big endian. Garbage on the stream is a `ConfigError`: it cannot be told where the next record begins.
+A record is a head and the data: UTC time in nanoseconds (8 bytes), identifier with bit 31 as in `wire.frame` (4), flags (1),
+length of the data (1); big endian. Garbage on the stream is a `ConfigError`: it cannot be told where the next record begins.
 """
 
 from __future__ import annotations

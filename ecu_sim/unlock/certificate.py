@@ -138,7 +138,7 @@ class CertificateGate:
     def minutes_left(self, now_ns: int) -> int:
         """Return whole minutes until the grant ends; 0 when locked."""
         end_ns = self.next_deadline() if self.grant(now_ns) is not None else None
-        return 0 if end_ns is None else max(0, end_ns - now_ns) // _MINUTE_NS
+        return 0 if end_ns is None else max(0, end_ns - now_ns) // (60 * NS_PER_S)
 
     def allows(self, scope: Scope, now_ns: int) -> bool:
         """Return whether a live grant releases all of `scope`."""

@@ -1,0 +1,143 @@
+"""The commands around a served car: `serve`, `watch`, `control`."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bench.live.client import ControlClient
+
+BenchOption = Annotated[
+    str, typer.Option("--bench", help="A ready bench file by name (vcan, udp ...) or a file of your own.")
+]
+ControlOption = Annotated[
+    Path | None, typer.Option("--control", help="The control socket; by default as the bench file says.")
+]
+
+
+def serve(
+    *,
+    bench: BenchOption = "vcan",
+    vehicle: Annotated[str | None, typer.Option(help="Another vehicle than the bench file's, by name or file.")] = None,
+    control: ControlOption = None,
+    keys: Annotated[
+        str | None, typer.Option(help="Where the car reads the back end's public keys: a file or a URL.")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Record every bus into this folder, the newest files only.")
+    ] = None,
+    trace_format: Annotated[str, typer.Option(help="candump, asc, blf, pcapng; several with commas.")] = "candump",
+    plain: Annotated[
+        bool, typer.Option("--plain", help="No live view: one line of log for what is worth knowing.")
+    ] = False,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+) -> None:
+    """Serve the simulated car on real carriers, for testers of any make, until Ctrl-C or SIGTERM.
+
+    In a terminal a live view shows the gateway, locks, requests and buses; `--plain` and a pipe get a log.
+    """
+    import sys  # noqa: PLC0415
+
+    from bench.bench_file import load_bench  # noqa: PLC0415
+    from bench.live.recording import Recording  # noqa: PLC0415
+    from bench.live.serve import ServeOptions, check_served  # noqa: PLC0415
+    from bench.live.serve import serve as serve_until_end  # noqa: PLC0415
+
+    spec = load_bench(bench)
+    check_served(spec)
+    recording = None if trace is None else Recording(folder=trace, formats=tuple(trace_format.split(",")))
+    options = ServeOptions(vehicle=vehicle, control=control, keys=keys, recording=recording, with_parent=with_parent)
+    if plain or with_parent or not sys.stdout.isatty():
+        serve_until_end(spec, options)
+    else:
+        _serve_with_view()
+
+
+def _serve_with_view() -> None:
+    """Run the same command as a child without a view, and watch it."""
+    import subprocess  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+    import threading  # noqa: PLC0415
+
+    from rich.console import Console  # noqa: PLC0415
+
+    from bench.live.client import ControlClient  # noqa: PLC0415
+    from bench.live.view import LOG_LINES, watch  # noqa: PLC0415
+
+    command = [sys.executable, "-m", "bench.cli", *sys.argv[1:], "--plain", "--with-parent"]
+    child = subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    said: deque[str] = deque(maxlen=LOG_LINES)
+    stderr = child.stderr
+    reader = threading.Thread(target=lambda: said.extend(line.rstrip() for line in stderr), daemon=True)
+    reader.start()
+    if child.stdout.readline() == "ready\n":
+        socket = next(line.rpartition(" ")[2] for line in said if "control socket" in line)
+        client = ControlClient(Path(socket))
+        try:
+            watch(client, Console(), lambda: list(said))
+        except KeyboardInterrupt:
+            pass
+        finally:
+            client.close()
+            child.stdin.close()
+    status = child.wait()
+    reader.join()
+    for line in said:
+        typer.echo(line, err=True)
+    if status:
+        raise typer.Exit(status)
+
+
+def watch(*, bench: BenchOption = "vcan", control: ControlOption = None) -> None:
+    """Watch a car that is served, in this terminal; Ctrl-C ends the watching and not the car."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from bench.live.view import watch as watch_until_end  # noqa: PLC0415
+
+    client = _client(bench, control)
+    try:
+        watch_until_end(client, Console())
+    except KeyboardInterrupt:
+        return
+    finally:
+        client.close()
+
+
+def control_(
+    lines: Annotated[list[str], typer.Argument(help="Verbs as in scenarios: 'vehicle: {bonnet: open}', 'state', ...")],
+    *,
+    bench: BenchOption = "vcan",
+    control: ControlOption = None,
+) -> None:
+    """Do something to a car that is served: open its bonnet, turn the ignition, put faults on its wire, ask for its state."""
+    import json  # noqa: PLC0415
+
+    client = _client(bench, control)
+    try:
+        for line in lines:
+            answer = client.line(line)
+            typer.echo(answer if isinstance(answer, str) else json.dumps(answer, indent=1))
+    finally:
+        client.close()
+
+
+def _client(bench: str, control: Path | None) -> ControlClient:
+    from bench.bench_file import load_bench  # noqa: PLC0415
+    from bench.live.client import ControlClient  # noqa: PLC0415
+    from bench.live.places import control_path  # noqa: PLC0415
+
+    return ControlClient(control or control_path(load_bench(bench)))

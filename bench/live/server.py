@@ -1,0 +1,256 @@
+"""The car served in real time: one thread, one clock, one car after another on the same buses, steered by its control socket.
+
+A car has a world of its own; another vehicle on the bench is another world on the same clock, so nothing of the last one stays.
+What the carriers report is logged and counted; it never ends the server, and nothing is granted by it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.bench_file import BenchSpec
+from bench.live.bus_loads import BusLoads
+from bench.live.control import Connection, ControlSocket
+from bench.live.keys_source import KeysSource
+from bench.live.recording import Recording
+from bench.live.request_log import RequestLog
+from bench.live.snapshot import snapshot
+from bench.live.verbs import play_verb
+from bench.topology import Car, Wiring
+from bench.vehicle_file import VehicleSpec, load_vehicle
+from ecu_sim.unlock.trust import TrustStore
+from scenarios.stage import TransportChange, VehicleChange
+from vci_driver.api import ChannelLost, RawChannel
+from vci_driver.registry import open_channel
+from wire.carried_bus import CarriedBus
+from wire.clock import NS_PER_MS, RealClock
+from wire.errors import CarrierFault, ConfigError, LocalMisuse
+from wire.faults import FaultRule
+from wire.frame import Frame, checked
+from wire.frame_stream import encode
+from wire.plain import from_plain, to_plain
+from wire.portal_api import AuditRecord
+from wire.trace import Trace
+from wire.world import World
+
+DEFAULT_VEHICLE = "vag-golf"
+FOREVER_NS = 1 << 62
+FAULTS_KEPT = 50
+"""Of the carriers' faults the last ones are kept for whoever asks; all are logged."""
+
+Log = Callable[[str], None]
+Args = Mapping[str, Any]
+
+
+class CarServer:
+    """Serves a bench file's car. `log` is told one line for whatever a person should know of."""
+
+    def __init__(
+        self,
+        spec: BenchSpec,
+        *,
+        control: Path,
+        keys: str | None,
+        vehicle: str | None,
+        log: Log,
+        recording: Recording | None = None,
+        on_world: Callable[[World], None] = lambda _: None,
+    ) -> None:
+        self.spec = spec
+        self.log = log
+        self.clock = RealClock()
+        self.faults: list[str] = []
+        self.fault_count = 0
+        self.overruns = self.worst_overrun_ns = 0
+        self.loads = BusLoads()
+        self.up_since_ns = self.clock.now_ns()
+        self.ending = False
+        self.keys = KeysSource(keys, self.clock.epoch_utc_s(), log)
+        self._renewed = False
+        self._recording = recording
+        self._on_world = on_world
+        self.control_path = control
+        self._channels: dict[str, RawChannel] = {}
+        self.control: ControlSocket | None = None
+        self.world: World
+        self.car: Car
+        self.requests: RequestLog
+        self.put(load_vehicle(vehicle or spec.vehicle or DEFAULT_VEHICLE))
+        self.control = ControlSocket(control, self.clock, lambda: self.world, self._serve)
+
+    # ---- the car
+
+    def put(self, spec: VehicleSpec) -> None:
+        """Put a vehicle on the bench, in a new world; the one before is gone with all that was granted."""
+        unknown = sorted(set(self.spec.buses) - {bus.name for bus in spec.buses})
+        if unknown:
+            raise ConfigError(
+                f"{spec.name!r} has no bus {unknown[0]!r}; it has: {', '.join(bus.name for bus in spec.buses)}",
+                path=str(self.spec.path or ""),
+                key="buses",
+            )
+        self._close_channels()
+        self._leave_world()
+        for guest in [each for each in (self.control.connections if self.control else ()) if each.on_frame is not None]:
+            guest.close()  # its bus goes with the car
+        self.world = world = World(0, self.clock)
+        self._renewed = True
+        self._channels = {
+            name: open_channel(carrier.driver, carrier.channel, carrier.options, world)
+            for name, carrier in self.spec.buses.items()
+        }
+        self.car = Car(
+            world,
+            spec,
+            TrustStore(self.keys.keys),
+            Trace(),
+            epoch_utc_s=self.clock.epoch_utc_s(),
+            wiring=Wiring(carriers=self._channels, paced=self.spec.paced, live=True),
+        )
+        for name, channel in self._channels.items():
+            channel.on_fault = partial(self._on_fault, name)
+            channel.on_recovered = partial(self._on_recovered, name)
+        self.requests = RequestLog(spec)
+        self.car.buses[spec.buses[0].name].tap(self.requests.see)
+        self.keys.watch(world, self.car)
+        self._on_world(world)
+
+    def _leave_world(self) -> None:
+        """Remember what the last world was late by."""
+        world = getattr(self, "world", None)
+        if world is not None:
+            self.overruns += world.overruns
+            self.worst_overrun_ns = max(self.worst_overrun_ns, world.worst_overrun_ns)
+        self.loads = BusLoads()
+
+    def overrun_count(self) -> int:
+        """Return how many deadlines were late by more than a millisecond."""
+        return self.overruns + self.world.overruns
+
+    def worst_overrun_ms(self) -> float:
+        """Return by how much the latest of them was."""
+        return max(self.worst_overrun_ns, self.world.worst_overrun_ns) / NS_PER_MS
+
+    def trace_state(self) -> dict[str, object] | None:
+        """Return what is recorded where, or None."""
+        return None
+
+    def _close_channels(self) -> None:
+        for channel in self._channels.values():
+            try:
+                channel.close()
+            except CarrierFault as fault:
+                self.log(str(fault))
+        self._channels = {}
+
+    def _on_fault(self, bus: str, fault: CarrierFault) -> None:
+        text = f"bus {bus}: {fault}"
+        self.fault_count += 1
+        self.faults = [*self.faults[1 - FAULTS_KEPT :], text]
+        self.log(text)
+        if isinstance(fault, ChannelLost):
+            self.log(f"bus {bus}: the car goes on without it; nothing is granted meanwhile")
+
+    def _on_recovered(self, bus: str) -> None:
+        carried = self.car.buses[bus]
+        assert isinstance(carried, CarriedBus)
+        carried.carrier_is_back()
+        self.log(f"bus {bus}: {self._channels[bus].name} works again")
+
+    # ---- running
+
+    def run(self) -> None:
+        """Serve until `end`. Raises `WorldStopped` for a mistake of our own."""
+        while not self.ending:
+            self._renewed = False
+            self.world.run_until(lambda: self.ending or self._renewed, FOREVER_NS)
+
+    def end(self) -> None:
+        """End `run`; from a signal handler too."""
+        self.ending = True
+        self.clock.wake()
+
+    def close(self) -> None:
+        """Give everything back."""
+        if self.control is not None:
+            self.control.close()
+        self._close_channels()
+        self.clock.close()
+
+    # ---- calls
+
+    def _serve(self, connection: Connection, line: str) -> object:
+        """Serve one line of a connection."""
+        if not line.lstrip().startswith('{"call"'):
+            return play_verb(self, line)
+        try:
+            request = json.loads(line)
+            name, args = request["call"], request.get("args", {})
+        except (ValueError, KeyError) as error:
+            raise ConfigError(f"not a call: {error}") from None
+        handler = CALLS.get(name)
+        if handler is None or not isinstance(args, dict):
+            raise LocalMisuse(f"there is no call {name!r}; there are: {', '.join(CALLS)}")
+        try:
+            return to_plain(handler(self, connection, args))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise LocalMisuse(f"call {name!r} with wrong arguments: {error}") from None
+
+    def attach(self, connection: Connection, bus: str) -> None:
+        """Make a connection a place on a bus: it hears every frame there, and sends."""
+        found = self.car.buses.get(bus)
+        if found is None:
+            raise LocalMisuse(f"there is no bus {bus!r}; there are: {', '.join(self.car.buses)}")
+        world = self.world
+        start_ns = self.clock.epoch_utc_s() * 1_000_000_000
+        port = found.attach(f"guest {id(connection):x}")
+
+        def tell(frame: Frame, *, own: bool = False) -> None:
+            connection.send(encode(start_ns + world.now_ns, frame, own=own))
+
+        def take(frame: Frame) -> None:
+            port.send(checked(frame))
+
+        port.listen(None, tell)
+        port.on_sent = partial(tell, own=True)
+        connection.on_frame = take
+        connection.on_close = port.close
+
+
+def _put(server: CarServer, _: Connection, args: Args) -> object:
+    server.put(load_vehicle(args["vehicle"]))
+    return {"buses": list(server.car.buses)}
+
+
+def _attach(server: CarServer, connection: Connection, args: Args) -> object:
+    server.attach(connection, args["bus"])
+    return {"bus": args["bus"], "fd": server.car.buses[args["bus"]].fd}
+
+
+def _renew_keys(server: CarServer, _: Connection, __: Args) -> object:
+    server.keys.renew(server.world, server.car)
+    return None
+
+
+CALLS: Mapping[str, Callable[[CarServer, Connection, Args], object]] = {
+    "put": _put,
+    "attach": _attach,
+    "renew_keys": _renew_keys,
+    "change": lambda s, _, a: s.car.change(from_plain(VehicleChange, a["change"])),
+    "reset": lambda s, _, a: s.car.reset(a["name"]),
+    "set_clock": lambda s, _, a: s.car.set_clock(a["name"], offset_s=a["offset_s"], is_set=a["is_set"]),
+    "put_date_forward": lambda s, _, a: s.car.put_date_forward(a["seconds"]),
+    "set_transport": lambda s, _, a: s.car.set_transport(a["name"], from_plain(TransportChange, a["change"])),
+    "add_fault": lambda s, _, a: s.car.add_fault(from_plain(FaultRule, a["rule"])),
+    "clear_faults": lambda s, _, __: s.car.clear_faults(),
+    "bus_of": lambda s, _, a: s.car.bus_of(a["name"]),
+    "grant_ident": lambda s, _, a: s.car.grant_ident(a["name"]),
+    "audit": lambda s, _, a: s.car.audit(from_plain(AuditRecord, a["record"])),
+    "findings": lambda s, _, __: s.car.findings(),
+    "state": lambda s, _, __: snapshot(s),
+    "end": lambda s, _, __: s.end(),
+}

@@ -1,0 +1,73 @@
+"""What people write to a control socket: the scenarios' own verbs for the vehicle and its wire, one a line, in YAML."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bench.live.snapshot import snapshot
+from scenarios.model import read_step
+from scenarios.stage import Outcome, OutcomeKind, Stage, TransportChange, VehicleChange
+from scenarios.verbs import VERBS
+from wire.errors import ConfigError
+from wire.faults import FaultRule
+from wire.names import suggestion
+from wire.strict_yaml import loads
+
+if TYPE_CHECKING:
+    from bench.live.server import CarServer
+    from bench.topology import Car
+
+STATE = "state"
+CAR_VERBS = ("vehicle", "reset-ecu", "ecu-clock", "fault", "clear-faults", "transport")
+"""Those verbs that are done to the car and need no tester, no person and no portal."""
+DONE = Outcome(kind=OutcomeKind.POSITIVE, text="done")
+
+
+def play_verb(server: CarServer, line: str) -> object:
+    """Do what a line says, and return what came of it. Raises `ConfigError` for a line that says nothing known."""
+    node = loads(line, "line")
+    if node.value == STATE:
+        return snapshot(server)
+    name = node.value if isinstance(node.value, str) else next(iter(node.mapping()), "")
+    if name not in CAR_VERBS:
+        raise ConfigError(
+            f"{name!r} is nothing that can be done to a car from here{suggestion(name, (*CAR_VERBS, STATE))}"
+        )
+    step = read_step(node)
+    outcome = VERBS[step.verb].act(cast("Stage", _CarStage(server.car)), step.args)
+    server.log(f"{step.label}: {outcome.text}")
+    return outcome.text
+
+
+class _CarStage:
+    """The part of `scenarios.stage.Stage` that is the car's."""
+
+    def __init__(self, car: Car) -> None:
+        self._car = car
+
+    def change_vehicle(self, change: VehicleChange) -> Outcome:
+        self._car.change(change)
+        return DONE
+
+    def reset_ecu(self, ecu: str) -> Outcome:
+        self._car.reset(ecu)
+        return DONE
+
+    def set_ecu_clock(self, ecu: str, *, offset_s: int, is_set: bool) -> Outcome:
+        self._car.set_clock(ecu, offset_s=offset_s, is_set=is_set)
+        return DONE
+
+    def add_fault(self, rule: FaultRule) -> Outcome:
+        self._car.add_fault(rule)
+        return DONE
+
+    def clear_faults(self) -> Outcome:
+        self._car.clear_faults()
+        return DONE
+
+    def transport(self, ecu: str, change: TransportChange) -> Outcome:
+        self._car.set_transport(ecu, change)
+        return DONE
+
+    def bus_of(self, ecu: str) -> str:
+        return self._car.bus_of(ecu)
