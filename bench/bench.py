@@ -33,7 +33,7 @@ from vci_driver.portal_client import PortalClient
 from vci_driver.tester import Tester, bcd_date
 from wire.clock import NS_PER_MS, NS_PER_S, RealClock
 from wire.entropy import Entropy, LiveEntropy, SeededEntropy
-from wire.errors import BenchError, LocalMisuse, NotOnThisCarrier
+from wire.errors import BenchError, CarrierFault, LocalMisuse, NotOnThisCarrier
 from wire.keeper import Keeper
 from wire.key_set import save_key_set
 from wire.portal_api import AuditRecord, PortalPort
@@ -264,6 +264,10 @@ class Bench:
     def violations(self) -> list[str]:
         """Return what the witness found, a line each."""
         return [] if self._car is None else list(self._car.findings().violations)
+
+    def notices(self) -> list[CarrierFault]:
+        """Return what the tester's adapter reported and went on: frames that were lost, others on its identifiers."""
+        return [] if self._tester is None else list(self._tester.link.notices)
 
     def write_trace(self, folder: Path, stem: str) -> tuple[Path, ...]:
         """Write candump and pcapng files. Raises `LocalMisuse` without `keep_trace=True`."""

@@ -116,8 +116,11 @@ def _read(path: Path) -> BenchSpec:
         raise node.error(
             f"the car is {car_at.value}: say under 'tester' through which driver and channel it is reached"
         )
-    if car_at is CarAt.SERVED and OBD not in buses:
-        raise node.error(f"the car is served: say under 'buses' which driver and channel carry its bus {OBD!r}")
+    if car_at is CarAt.SERVED and OBD not in buses and not _sits_on_the_bench(tester):
+        raise node.error(
+            f"the car is served: say under 'buses' which driver and channel carry its bus {OBD!r}, or let the tester sit on the "
+            "bench (driver: python_can, options: {interface: sgwbench})"
+        )
     if car_at in (CarAt.ELSEWHERE, CarAt.REAL):
         _refuse(node, ("buses",), f"is {car_at.value}: its buses are where it is")
     vehicle, wait = node.get("vehicle"), node.get("longest_wait")
@@ -136,6 +139,13 @@ def _read(path: Path) -> BenchSpec:
         portal=_portal(node.get("portal"), path),
         longest_wait_ns=wait.read(DURATION.read) if wait else LONGEST_WAIT_NS,
     )
+
+
+def _sits_on_the_bench(tester: Node | None) -> bool:
+    """Return whether the tester joins the car's virtual bus through its control socket."""
+    options = None if tester is None else tester.get("options")
+    interface = None if options is None else options.get("interface")
+    return interface is not None and interface.value == "sgwbench"
 
 
 def _beside(path: Path, name: str) -> str:

@@ -60,60 +60,42 @@ def run(
     repeat: Annotated[int, typer.Option(min=1, help="Play each scenario so often, with seeds counting up.")] = 1,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
     trace: Annotated[Path | None, typer.Option(help="Write candump and pcapng traces into this folder.")] = None,
+    bench: Annotated[
+        str,
+        typer.Option(help="Where it plays: a ready bench file by name (virtual, vcan, udp ...) or one of your own."),
+    ] = "virtual",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every step.")] = False,
 ) -> None:
     """Play scenarios and check each step, with the witness watching.
 
     Exit status: 0 all passed (skips included), 1 a scenario failed, 2 the call or a file was wrong, 130 interrupted.
     """
-    from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
+    from bench.bench_file import DEFAULT_BENCH, VIRTUAL, load_bench  # noqa: PLC0415
     from bench.report.junit import check_writable, write_junit  # noqa: PLC0415
-    from bench.report.terminal import STYLE, make_console, print_runs  # noqa: PLC0415
+    from bench.report.progress import RunProgress  # noqa: PLC0415
+    from bench.report.terminal import make_console, print_runs  # noqa: PLC0415
     from bench.runner import Run  # noqa: PLC0415
     from bench.runner import run as run_all  # noqa: PLC0415
     from scenarios.library import find  # noqa: PLC0415
-    from scenarios.play import Status, StepResult  # noqa: PLC0415
 
-    console, progress_console = make_console(), Console(stderr=True, highlight=False)
-    scenarios = find(targets or [])
+    console = make_console()
+    scenarios, file = find(targets or []), VIRTUAL if bench == DEFAULT_BENCH else load_bench(bench)
     if trace is not None:
         trace.mkdir(parents=True, exist_ok=True)
     if junit is not None:
         check_writable(junit)
-    steps_console = progress_console if console.is_terminal else console
     runs: list[Run] = []
-
-    told = -1
-
-    def show(result: StepResult) -> None:
-        nonlocal told
-        if verbose:
-            if told != len(runs):
-                told = len(runs)
-                steps_console.print(f"[bold]{escape(scenarios[told // repeat].name)}[/], seed {seed + told % repeat}")
-            style, text = STYLE[result.status], escape(f"{result.step.label}: {result.came}")
-            steps_console.print(f"  [{style}]{result.status.value:7}[/] {text}", soft_wrap=True)
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
-    quiet = not progress_console.is_terminal
-    total, failed, interrupted = len(scenarios) * repeat, 0, False
+    interrupted = False
+    total = len(scenarios) * repeat
     try:
-        with Progress(*columns, console=progress_console, transient=True, disable=quiet) as progress:
-            task = progress.add_task("playing", total=total)
-            for done in run_all(scenarios, seed=seed, repeat=repeat, trace_dir=trace, on_step=show):
+        with RunProgress(console, total, steps_of=scenarios if verbose else None, seed=seed, repeat=repeat) as progress:
+            for done in run_all(
+                scenarios, seed=seed, repeat=repeat, trace_dir=trace, on_step=progress.step, bench=file
+            ):
                 runs.append(done)
-                failed += done.played.status is Status.FAILED
-                text = done.played.scenario.name + (f" ({failed} failed so far)" if failed else "")
-                progress.update(task, advance=1, description=text)
+                progress.done(done)
     except KeyboardInterrupt:
         interrupted = True
     print_runs(console, runs)
@@ -125,7 +107,7 @@ def run(
         write_junit(runs, junit)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
-    if failed:
+    if any(each.failed for each in runs):
         raise typer.Exit(1)
 
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 
 from bench.bench_file import BenchSpec
 from bench.car import BenchCar, ForeignCar
+from bench.live.remote_car import RemoteCar
 from bench.topology import Car, carried_bus
 from bench.vehicle_file import OBD
 from vci_driver.drivers.virtual import VirtualChannel
@@ -24,16 +25,17 @@ def plug_in_tester(
 ) -> tuple[VirtualChannel, DiagnosticLink]:
     """Return the plug and the diagnostic link through it. What is opened is closed by `closing_stack`."""
     if isinstance(car, Car):
-        options = {"bus": car.buses[OBD], "name": TESTER, "supply_mv": lambda: car.state.supply_mv}
-        plug = open_channel("virtual", OBD, options, world)
+        virtual = {"bus": car.buses[OBD], "name": TESTER, "supply_mv": lambda: car.state.supply_mv}
+        plug = open_channel("virtual", OBD, virtual, world)
         assert isinstance(plug, VirtualChannel)
         make = DiagnosticLink if world.virtual else LiveLink
         return plug, make(world, [plug], car.car_map())
     assert spec.tester is not None
     through = spec.tester.carrier
-    channel = closing_stack.enter_context(
-        closing(open_channel(through.driver, through.channel, through.options, world))
-    )
+    options = dict(through.options)
+    if isinstance(car, RemoteCar) and options.get("interface") == "sgwbench":
+        options.setdefault("control", str(car.control))
+    channel = closing_stack.enter_context(closing(open_channel(through.driver, through.channel, options, world)))
     bus = carried_bus(world, car.spec.buses[0], channel)
     trace.attach(bus)
     if isinstance(car, ForeignCar):

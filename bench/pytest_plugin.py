@@ -17,6 +17,7 @@ import pytest
 
 if TYPE_CHECKING:
     from bench.bench import Bench
+    from bench.bench_file import BenchSpec
 
 __all__ = [
     "bench",
@@ -34,20 +35,29 @@ __all__ = [
 OWN_FOLDER = Path(__file__).parent
 SUFFIX = ".scenario.yaml"
 SEED = pytest.StashKey[int]()
+FILE: pytest.StashKey[BenchSpec] = pytest.StashKey()
 BENCH = pytest.StashKey["Bench"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--sgw-seed` and `--sgw-trace`."""
+    """Add `--bench`, `--sgw-seed` and `--sgw-trace`."""
     group = parser.getgroup("sgw-bench", "simulated security gateways")
     group.addoption("--sgw-seed", default="0", metavar="N", help="seed of every bench: a number, or `random` (printed)")
+    group.addoption(
+        "--bench",
+        default=None,
+        metavar="FILE",
+        dest="sgw_bench_file",
+        help="where every bench stands: a ready bench file by name (virtual, vcan, udp ...) or one of your own",
+    )
     group.addoption(
         "--sgw-trace", default=None, metavar="DIR", help="write candump and pcapng traces of every bench here"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Settle the seed: given, drawn here, or drawn by the xdist controller."""
+    """Read the bench file; settle the seed: given, drawn here, or drawn by the xdist controller."""
+    _read_bench_file(config)
     worker = getattr(config, "workerinput", None)
     if worker is not None and "sgw_seed" in worker:
         config.stash[SEED] = worker["sgw_seed"]
@@ -62,6 +72,19 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--sgw-seed takes a whole number or `random`, not {text!r}") from None
 
 
+def _read_bench_file(config: pytest.Config) -> None:
+    name = config.getoption("sgw_bench_file")
+    if name is None:
+        return
+    from bench.bench_file import load_bench  # noqa: PLC0415 - tests that need no bench stay quick
+    from wire.errors import ConfigError  # noqa: PLC0415
+
+    try:
+        config.stash[FILE] = load_bench(name)
+    except ConfigError as error:
+        raise pytest.UsageError(f"--bench {name}: {error}") from None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Hand the seed to an xdist worker."""
@@ -69,8 +92,10 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Say the seed, so that any run can be replayed."""
-    return f"sgw-bench: seed {config.stash[SEED]} (replay with --sgw-seed {config.stash[SEED]})"
+    """Say the seed, so that any run can be replayed, and the bench."""
+    file = config.stash.get(FILE, None)
+    where = "" if file is None else f", bench {file.name!r}: {file.title}"
+    return f"sgw-bench: seed {config.stash[SEED]} (replay with --sgw-seed {config.stash[SEED]}){where}"
 
 
 @pytest.fixture
@@ -81,11 +106,14 @@ def bench_seed(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, bench_seed: int) -> Iterator[Bench]:
-    """A bench in virtual time; the witness fails the test when something protected was answered without a grant."""
+    """A bench, in virtual time unless `--bench` says otherwise; the witness fails the test when something protected was
+    answered without a grant.
+    """
     from bench.bench import Bench  # noqa: PLC0415 - tests that need no bench stay quick
 
     folder = request.config.getoption("--sgw-trace")
-    with Bench(seed=bench_seed, keep_trace=folder is not None) as made:
+    file = request.config.stash.get(FILE, None)
+    with Bench(seed=bench_seed, file=file, keep_trace=folder is not None) as made:
         request.node.stash[BENCH] = made
         yield made
         if folder is not None:
@@ -117,7 +145,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report: Any = yield
     if report.failed and BENCH in item.stash:
         seed = item.config.stash[SEED]
-        report.sections.append(("sgw-bench", f"seed {seed}; replay: pytest {item.nodeid!r} --sgw-seed {seed}"))
+        name = item.config.getoption("sgw_bench_file")
+        where = "" if name is None else f" --bench {name}"
+        report.sections.append(("sgw-bench", f"seed {seed}; replay: pytest {item.nodeid!r} --sgw-seed {seed}{where}"))
     return report
 
 
@@ -155,6 +185,7 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Play it; a mismatch fails, what the carrier cannot do skips."""
+        from bench.bench_file import VIRTUAL  # noqa: PLC0415
         from bench.runner import run_one  # noqa: PLC0415
         from scenarios.model import load_scenario  # noqa: PLC0415
         from scenarios.play import Status  # noqa: PLC0415
@@ -165,6 +196,7 @@ class ScenarioItem(pytest.Item):
             seed=self.config.stash[SEED],
             trace_dir=Path(folder) if folder else None,
             stem=_file_stem(self.nodeid),
+            file=self.config.stash.get(FILE, VIRTUAL),
         )
         if run.played.status is Status.SKIPPED:
             pytest.skip(run.played.reason)

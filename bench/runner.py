@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.bench import Bench
+from bench.bench_file import FOLDER, VIRTUAL, BenchSpec
 from bench.topology import GATEWAY
 from bench.vehicle_file import OBD, load_vehicle
 from scenarios.model import Scenario
 from scenarios.play import Played, Status, StepResult, play
-from wire.clock import stopwatch
-from wire.errors import ConfigError
+from wire.clock import NS_PER_S, stopwatch
+from wire.errors import ConfigError, NotOnThisCarrier
 from wire.names import suggestion
 
 
@@ -22,6 +23,9 @@ from wire.names import suggestion
 class Run:
     """One scenario, played once. `digest`: of the trace; `virtual_ns`: how much bench time it took; `wall_s`: how much of
     ours; `witnessed`: requests that the witness read; `blind_spots`: what it could not see; `traces`: files written.
+
+    On a bench where time passes: `overruns`, deadlines on the tester's side that were late by more than a millisecond, and
+    the worst of them; `notices`, what its adapter reported and went on. `bench`: what `--bench` takes, None for the virtual one.
     """
 
     played: Played
@@ -33,6 +37,15 @@ class Run:
     witnessed: int
     blind_spots: tuple[str, ...]
     traces: tuple[Path, ...] = ()
+    bench: str | None = None
+    overruns: int = 0
+    worst_overrun_ns: int = 0
+    notices: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was played and did not pass."""
+        return self.played.status is Status.FAILED
 
     @property
     def replay(self) -> str:
@@ -41,7 +54,8 @@ class Run:
         target = scenario.name if scenario.in_library else str(scenario.path)
         if target.startswith(("-", "@")):  # as it stands, the command line would take it for an option or a tag
             target = f"./{target}"
-        return f"sgw-bench run {shlex.quote(target)} --seed {self.seed}"
+        bench = "" if self.bench is None else f" --bench {shlex.quote(self.bench)}"
+        return f"sgw-bench run {shlex.quote(target)} --seed {self.seed}{bench}"
 
 
 def run(
@@ -51,6 +65,7 @@ def run(
     repeat: int = 1,
     trace_dir: Path | None = None,
     on_step: Callable[[StepResult], None] | None = None,
+    bench: BenchSpec = VIRTUAL,
 ) -> Iterator[Run]:
     """Yield a `Run` for every scenario, `repeat` times with seeds counting up from `seed`. Later turns that pass keep no steps.
 
@@ -64,7 +79,7 @@ def run(
         named[scenario.name] += 1  # files of one name from two folders: their traces are told apart
         stem = scenario.name if named[scenario.name] == 1 else f"{scenario.name}~{named[scenario.name]}"
         for turn in range(repeat):
-            run = run_one(scenario, seed=seed + turn, trace_dir=trace_dir, stem=stem, on_step=on_step)
+            run = run_one(scenario, seed=seed + turn, trace_dir=trace_dir, stem=stem, on_step=on_step, file=bench)
             if turn and run.played.status is Status.PASSED:  # the first turn's steps tell it all, and memory stays flat
                 run = replace(run, played=replace(run.played, steps=()))
             yield run
@@ -77,11 +92,26 @@ def run_one(
     trace_dir: Path | None = None,
     stem: str | None = None,
     on_step: Callable[[StepResult], None] | None = None,
+    file: BenchSpec = VIRTUAL,
 ) -> Run:
-    """Play one scenario on a new bench. `stem`: what the names of its traces begin with; the scenario's name if None."""
+    """Play one scenario on a new bench. `stem`: what the names of its traces begin with; the scenario's name if None.
+
+    What the bench cannot do is a skip with the reason. Raises `CarrierFault` where the bench itself cannot be had.
+    """
     watch = stopwatch()
     check_names(scenario)
-    with Bench(seed=seed, vehicle=scenario.vehicle, keep_trace=trace_dir is not None, check_on_close=False) as bench:
+    reason = _beyond(scenario, file)
+    if reason is not None:
+        return _not_played(scenario, seed, file, reason)
+    try:
+        bench = Bench(
+            seed=seed, vehicle=scenario.vehicle, file=file, keep_trace=trace_dir is not None, check_on_close=False
+        )
+    except NotOnThisCarrier as error:
+        return _not_played(scenario, seed, file, str(error))
+    with bench:
+        bench.tester()  # an adapter that is not there ends the run, and fails no scenario
+        began_ns = bench.world.now_ns
         played = play(scenario, bench.stage, on_step)
         found = bench.findings()
         traces: tuple[Path, ...] = ()
@@ -91,13 +121,54 @@ def run_one(
             played=played,
             seed=seed,
             digest=bench.trace.digest(),
-            virtual_ns=bench.world.now_ns,
+            virtual_ns=bench.world.now_ns - began_ns,
             wall_s=watch(),
             steps_passed=sum(step.status is Status.PASSED for step in played.steps),
             witnessed=found.requests_seen,
             blind_spots=found.blind_spots,
             traces=traces,
+            bench=_told(file),
+            overruns=bench.world.overruns,
+            worst_overrun_ns=bench.world.worst_overrun_ns,
+            notices=tuple(str(notice) for notice in bench.notices()),
         )
+
+
+def _told(file: BenchSpec) -> str | None:
+    """Return what `--bench` takes for this bench; None for the one that is taken anyway."""
+    if file is VIRTUAL:
+        return None
+    return file.name if file.path is None or file.path.parent == FOLDER else str(file.path)
+
+
+def _beyond(scenario: Scenario, file: BenchSpec) -> str | None:
+    """Return why a scenario need not even be begun on a bench where time passes: it waits longer than anybody does there."""
+    if file.virtual_time:
+        return None
+    for step in scenario.steps:
+        for key in ("duration", "hesitate"):
+            wait_ns = step.args.get(key) or 0
+            if wait_ns > file.longest_wait_ns:
+                return (
+                    f"line {step.line}, {step.label}: time passes on bench {file.name!r}, and it waits "
+                    f"{file.longest_wait_ns / NS_PER_S:g} s at most (longest_wait)"
+                )
+    return None
+
+
+def _not_played(scenario: Scenario, seed: int, file: BenchSpec, reason: str) -> Run:
+    return Run(
+        played=Played(scenario=scenario, status=Status.SKIPPED, steps=(), reason=reason),
+        seed=seed,
+        digest="",
+        virtual_ns=0,
+        wall_s=0.0,
+        steps_passed=0,
+        witnessed=0,
+        blind_spots=(),
+        traces=(),
+        bench=_told(file),
+    )
 
 
 def check_names(scenario: Scenario) -> None:

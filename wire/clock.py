@@ -71,6 +71,8 @@ COARSE_NS = 20 * NS_PER_MS
 """A wait longer than this is asked of `epoll`, which counts in milliseconds; what is left after it, and shorter waits, of
 `select`, which counts in microseconds.
 """
+LONGEST_SLEEP_NS = 3600 * NS_PER_S
+"""One call of the kernel waits no longer: its time-outs have 31 bits of milliseconds."""
 SPIN_MAX_NS = 250 * NS_PER_US
 """At most so long a wait ends in a loop that only reads the clock: the kernel wakes a sleeper some 50 to 200 us late."""
 SELECT_FD_MAX = 1024
@@ -124,7 +126,7 @@ class RealClock:
         if deadline_ns is None:
             return self._ready(None)
         # A long wait is counted from the last reading of the clock: that is too late by microseconds, and spares a call.
-        left_ns = deadline_ns - self._read_ns
+        left_ns = min(deadline_ns - self._read_ns, LONGEST_SLEEP_NS)
         if left_ns > COARSE_NS:
             return self._ready((left_ns - COARSE_NS // 2) // NS_PER_MS / 1000)
         left_ns = deadline_ns - self.now_ns()

@@ -78,6 +78,11 @@ class KeysSource:
         if self._take(found):
             car.take_keys(self.keys)
 
+    def _complain(self, problem: str) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            self._log(problem)
+
     def _fetched(self) -> str | Exception:
         """Return the text, or why there is none."""
         assert self._where is not None
@@ -98,11 +103,11 @@ class KeysSource:
             if isinstance(found, Exception):
                 raise found
             self.keys = read_key_set(found, self._where)
+        except FileNotFoundError:
+            self._complain(f"there is no key set at {self._where} yet: the car trusts no back end until there is")
+            return False
         except (OSError, ValueError, ConfigError) as error:
-            problem = str(error)
-            if problem != self._problem:
-                self._problem = problem
-                self._log(f"no new keys from {self._where}: {problem}; the car goes on with those it has")
+            self._complain(f"no new keys from {self._where}: {error}; the car goes on with those it has")
             return False
         self._text, self._problem = found, None
         revoked = len(self.keys.revoked_tokens) + len(self.keys.revoked_serials)

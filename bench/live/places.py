@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zlib
 from pathlib import Path
 
 from bench.bench_file import BenchSpec
-
-ONLY_OURS = 0o700
-SOCKET_PATH_MAX = 100
-"""A Unix socket's path has at most 107 bytes on Linux, 103 on macOS."""
-
-
-def runtime_folder() -> Path:
-    """Return this user's folder for sockets and the like, made where it is not there."""
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    owner = getattr(os, "getuid", lambda: 0)()
-    folder = Path(base) / "sgw-bench" if base else Path(tempfile.gettempdir()) / f"sgw-bench-{owner}"
-    folder.mkdir(mode=ONLY_OURS, parents=True, exist_ok=True)
-    return folder
+from wire.served_places import runtime_folder
 
 
 def _stem(spec: BenchSpec) -> str:

@@ -50,7 +50,7 @@ class ServedProcess:
     def __init__(self, spec: BenchSpec) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="sgw-bench-")
         folder = Path(self._folder.name)
-        self.control = folder / "control.sock"
+        self.control = spec.control or folder / "control.sock"
         self.keys = folder / "key-set.json"
         self._log = (folder / "log").open("w+b")
         command = [sys.executable, "-m", "bench.cli", "serve", "--plain", "--with-parent"]
@@ -79,9 +79,10 @@ class ServedProcess:
             raise CarNotStarted(f"the car could not be served: {self.said() or 'it said nothing'}")
 
     def said(self) -> str:
-        """Return what the process wrote for people."""
+        """Return the last that the process wrote for people."""
         self._log.seek(0)
-        return self._log.read().decode(errors="replace").strip().removeprefix("sgw-bench: ")
+        lines = self._log.read().decode(errors="replace").splitlines()
+        return lines[-1].removeprefix("sgw-bench: ") if lines else ""
 
     def close(self) -> None:
         """End it."""

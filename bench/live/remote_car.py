@@ -29,6 +29,7 @@ class RemoteCar:
         self, spec: VehicleSpec, client: ControlClient, keys_file: Path | None, release: Callable[[], None]
     ) -> None:
         self.spec = spec
+        self.control = client.path
         self._client = client
         self._keys_file = keys_file
         self._release = release

@@ -70,7 +70,14 @@ def _case(suite: Element, run: Run, *, repeated: bool) -> None:
 
 
 def _seen(run: Run) -> list[tuple[str, str]]:
-    return [("witnessed", str(run.witnessed)), *(("blind spot", spot) for spot in run.blind_spots)]
+    seen = [("witnessed", str(run.witnessed)), *(("blind spot", spot) for spot in run.blind_spots)]
+    if run.bench is not None:
+        seen += [
+            ("bench", run.bench),
+            ("late deadlines", str(run.overruns)),
+            *(("adapter", each) for each in run.notices),
+        ]
+    return seen
 
 
 def _clean(text: str) -> str:

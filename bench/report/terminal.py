@@ -66,8 +66,9 @@ def print_runs(console: Console, runs: Sequence[Run]) -> None:
         table.add_row(*((name, vehicle, *rest) if with_vehicle else (name, result, steps, seed)))
     console.print(table)
     for run in runs:
-        if run.played.status is not Status.PASSED:
+        if run.played.status is Status.FAILED:
             _print_failure(console, run)
+    _print_skips(console, runs)
     _print_total(console, runs)
 
 
@@ -112,12 +113,35 @@ def _print_failure(console: Console, run: Run) -> None:
         console.print(f"  {name:9} {escape(text)}", highlight=False, soft_wrap=True)
 
 
+def _print_skips(console: Console, runs: Sequence[Run]) -> None:
+    """Print for each scenario that was skipped, why: a line each, for on some benches there are many."""
+    skipped = dict.fromkeys(
+        (run.played.scenario.name, run.played.reason) for run in runs if run.played.status is Status.SKIPPED
+    )
+    if skipped:
+        console.print()
+    for name, reason in skipped:
+        console.print(f"[{STYLE[Status.SKIPPED]}]skipped[/] [bold]{escape(name)}[/]  {escape(reason)}", soft_wrap=True)
+
+
 def _print_total(console: Console, runs: Sequence[Run]) -> None:
     total_s = sum(run.wall_s for run in runs)
     bench_ns = sum(run.virtual_ns for run in runs)
     console.print()
     console.print(f"{_counted(runs)} in {total_s:.1f} s ({format_duration(bench_ns)} of bench time)")
+    _print_real_time(console, runs)
     blind = dict.fromkeys(spot for run in runs for spot in run.blind_spots)
     console.print(f"[dim]The witness read {sum(run.witnessed for run in runs):,} requests. It cannot see:[/]")
     for spot in blind:
         console.print(f"[dim]  {escape(spot)}[/]", soft_wrap=True)
+
+
+def _print_real_time(console: Console, runs: Sequence[Run]) -> None:
+    """Print what only a bench where time passes has: late deadlines, and what adapters reported."""
+    if any(run.overruns for run in runs):
+        late, worst_ms = sum(run.overruns for run in runs), max(run.worst_overrun_ns for run in runs) / 1e6
+        console.print(
+            f"[yellow]{late} deadlines of the tester were late by more than 1 ms, the worst by {worst_ms:.1f} ms[/]"
+        )
+    for notice in dict.fromkeys(notice for run in runs for notice in run.notices):
+        console.print(f"[yellow]adapter: {escape(notice)}[/]", soft_wrap=True)

@@ -35,7 +35,7 @@ from wire.frame import EXTENDED, EXTENDED_MASK, Frame
 from wire.world import World
 
 LOG = logging.getLogger(__name__)
-ECHO_ON_REQUEST = frozenset({"virtual", "socketcan", "pcan", "vector", "kvaser", "neovi", "ixxat"})
+ECHO_ON_REQUEST = frozenset({"virtual", "socketcan", "pcan", "vector", "kvaser", "neovi", "ixxat", "sgwbench"})
 """Interfaces that give one's own frames back when asked with `receive_own_messages`."""
 ECHO_ALWAYS = frozenset({"udp_multicast"})
 """Interfaces that always do: a multicast group hears its own datagrams."""
