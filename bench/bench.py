@@ -36,7 +36,7 @@ from wire.entropy import Entropy, LiveEntropy, SeededEntropy
 from wire.errors import BenchError, CarrierFault, LocalMisuse, NotOnThisCarrier
 from wire.keeper import Keeper
 from wire.key_set import save_key_set
-from wire.portal_api import AuditRecord, PortalPort
+from wire.portal_api import AuditRecord, GetKeySet, KeySet, PortalPort
 from wire.trace import Trace
 from wire.trace_files import write_all
 from wire.world import World
@@ -79,6 +79,7 @@ class Bench:
         self._watching = witness
         self._closing = ExitStack()
         self._backend: Portal | None = None
+        self._mark = "" if spec.portal.url is None else f".{LiveEntropy().token_bytes(4).hex()}"
         self.people: dict[str, Person] = {}
         self._car: BenchCar | None = None
         self._tester: BenchTester | None = None
@@ -180,17 +181,20 @@ class Bench:
             return Car(
                 self.world,
                 vehicle,
-                TrustStore(self.backend.key_set()),
+                TrustStore(self._key_set()),
                 self.trace,
                 epoch_utc_s=self.epoch_utc_s,
                 witness=self._watching,
-                wiring=Wiring(paced=spec.paced, live=self.live),
+                wiring=Wiring(paced=spec.paced, live=self.live, audited=self._backend is not None),
             )
         from bench.live.reach import reach_car  # noqa: PLC0415 - the virtual bench needs no processes
 
         return self._closing.enter_context(
             closing(reach_car(spec, wanted, epoch_utc_s=self.epoch_utc_s, audited=self._backend is not None))
         )
+
+    def _key_set(self) -> KeySet:
+        return self.portal.call(GetKeySet()) if self._backend is None else self._backend.key_set()
 
     @property
     def car(self) -> BenchCar:
@@ -223,7 +227,7 @@ class Bench:
         """Return a person by name; everyone exists, but has no account until they sign up."""
         person = self.people.get(name)
         if person is None:
-            person = self.people[name] = Person(name, self.world, self.portal)
+            person = self.people[name] = Person(name, self.world, self.portal, mark=self._mark)
         return person
 
     @property

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import cli_serve
+from bench import cli_portal, cli_serve
 
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C ended: 128 and the number of SIGINT."""
@@ -154,6 +154,7 @@ def schema() -> None:
 app.command()(cli_serve.serve)
 app.command()(cli_serve.watch)
 app.command("control")(cli_serve.control_)
+app.command()(cli_portal.portal)
 
 
 def main() -> None:

@@ -203,6 +203,11 @@ class WallClock:
         return self.utc_s(now_ns) if self.is_set else None
 
 
+def system_utc_s() -> int:
+    """Return the machine's own UTC time in whole seconds: for a back end that serves the real world."""
+    return int(time.time())
+
+
 def stopwatch() -> Callable[[], float]:
     """Return a function that tells the real seconds since now: for reports to people, never for decisions."""
     start_ns = time.perf_counter_ns()

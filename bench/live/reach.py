@@ -55,7 +55,8 @@ class ServedProcess:
         self._log = (folder / "log").open("w+b")
         command = [sys.executable, "-m", "bench.cli", "serve", "--plain", "--with-parent"]
         command += ["--bench", str(spec.path) if spec.path else spec.name]
-        command += ["--control", str(self.control), "--keys", str(self.keys)]
+        command += ["--control", str(self.control)]
+        command += ["--keys", keys_file(spec) if spec.portal.url else str(self.keys)]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
         )

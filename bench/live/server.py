@@ -109,7 +109,9 @@ class CarServer:
             TrustStore(self.keys.keys),
             Trace(),
             epoch_utc_s=self.clock.epoch_utc_s(),
-            wiring=Wiring(carriers=self._channels, paced=self.spec.paced, live=True),
+            wiring=Wiring(
+                carriers=self._channels, paced=self.spec.paced, live=True, audited=self.spec.portal.url is None
+            ),
         )
         for name, channel in self._channels.items():
             channel.on_fault = partial(self._on_fault, name)
