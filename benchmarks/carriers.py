@@ -1,4 +1,4 @@
-"""`make benchmark-vcan`: the served car on a real carrier, beside plain `AF_CAN` sockets that exchange the same frames in one run.
+"""`make benchmark-vcan`: the served car on a real carrier, beside plain `AF_CAN` sockets that exchange the same frames.
 
 Needs vcan0 (see tools/with-vcan). Rounds of the rows take turns; a row's figure is the median of its rounds.
 """
