@@ -38,6 +38,8 @@ def plug_in_tester(
     channel = closing_stack.enter_context(closing(open_channel(through.driver, through.channel, options, world)))
     bus = carried_bus(world, car.spec.buses[0], channel)
     trace.attach(bus)
+    if trace.keeps:
+        bus.hear_all()
     if isinstance(car, ForeignCar):
         car.watch(bus)
     plug = VirtualChannel(bus.attach(TESTER), channel.supply_voltage_mv, name=channel.name)

@@ -10,7 +10,6 @@ import multiprocessing
 import multiprocessing.synchronize
 import os
 import platform
-import select
 import socket
 import statistics
 import struct
@@ -177,42 +176,44 @@ def _in_turns(*acts: tuple[Callable[[], object], int]) -> list[float]:
     return [statistics.median(of_act) for of_act in taken]
 
 
-def _against_plain(spec: BenchSpec, vehicle: Path) -> Iterator[Row]:
+def _our_tester(spec: BenchSpec, vehicle: Path) -> Iterator[Row]:
+    """Our tester and the served car, in turns with plain sockets."""
     with _plain_peer() as (plain_short, plain_long), Bench(vehicle=vehicle, file=spec) as bench:
         request = bench.tester().link.request
-        outside = _socket(RESPONSE)
-        served_short, served_long = plain_exchanges(outside, REQUEST)
-        with bench.world.hold:
-            assert len(request("cluster", LONG_READ)) == LONG_LEN
-            plain_s, ours_s, served_s = _in_turns(
-                (plain_short, 300),
-                (lambda: request("cluster", SHORT_READ), 300),
-                (lambda: _drained(outside, served_short), 300),
-            )
-            yield _ratio("single frame, our tester", ours_s, plain_s, 4)
-            yield _ratio("single frame, a plain socket as tester", served_s, plain_s, 4)
-            plain_s, ours_s, served_s = _in_turns(
-                (plain_long, 5), (lambda: request("cluster", LONG_READ), 5), (lambda: _drained(outside, served_long), 5)
-            )
-            yield _ratio(f"{LONG_LEN} bytes, our tester", ours_s, plain_s, 2)
-            yield _ratio(f"{LONG_LEN} bytes, a plain socket as tester", served_s, plain_s, 2)
-            taken = sorted(_timed(lambda: request("cluster", SHORT_READ)) for _ in range(3000))
-            p99_ms = taken[len(taken) * 99 // 100] * 1e3
-            yield Row(
-                what="p99 of 3000 requests",
-                measured=f"{p99_ms:.2f} ms (median {statistics.median(taken) * 1e3:.2f} ms)",
-                value=p99_ms,
-                limit=2,
-                unit="ms",
-            )
-        outside.close()
+        assert len(request("cluster", LONG_READ)) == LONG_LEN
+        plain_s, ours_s = _in_turns((plain_short, 300), (lambda: request("cluster", SHORT_READ), 300))
+        yield _ratio("single frame, our tester", ours_s, plain_s, 4)
+        plain_s, ours_s = _in_turns((plain_long, 5), (lambda: request("cluster", LONG_READ), 5))
+        yield _ratio(f"{LONG_LEN} bytes, our tester", ours_s, plain_s, 2)
+        taken = sorted(_timed(lambda: request("cluster", SHORT_READ)) for _ in range(3000))
+        p99_ms = taken[len(taken) * 99 // 100] * 1e3
+        measured = f"{p99_ms:.2f} ms (median {statistics.median(taken) * 1e3:.2f} ms)"
+        yield Row(what="p99 of 3000 requests", measured=measured, value=p99_ms, limit=2, unit="ms")
 
 
-def _drained(here: socket.socket, act: Callable[[], None]) -> None:
-    """Run a plain tester's act; what it overheard of our tester's answers is thrown away first."""
-    while select.select([here], [], [], 0)[0]:
-        here.recv(16)
-    act()
+@contextmanager
+def _served(spec: BenchSpec, vehicle: Path) -> Iterator[int]:
+    """Serve a vehicle with nobody at its socket; yield the number of the process."""
+    process = ServedProcess(spec)
+    try:
+        client = ControlClient(process.control)
+        client.call("put", vehicle=str(vehicle))
+        yield process.pid
+        client.close()
+    finally:
+        process.close()
+
+
+def _plain_tester(spec: BenchSpec, vehicle: Path) -> Iterator[Row]:
+    """A plain socket as the served car's tester, in turns with plain sockets on both sides."""
+    with _plain_peer() as (plain_short, plain_long), _served(spec, vehicle):
+        here = _socket(RESPONSE)
+        served_short, served_long = plain_exchanges(here, REQUEST)
+        plain_s, served_s = _in_turns((plain_short, 300), (served_short, 300))
+        yield _ratio("single frame, a plain socket as tester", served_s, plain_s, 4)
+        plain_s, served_s = _in_turns((plain_long, 5), (served_long, 5))
+        yield _ratio(f"{LONG_LEN} bytes, a plain socket as tester", served_s, plain_s, 2)
+        here.close()
 
 
 def _timed(act: Callable[[], object]) -> float:
@@ -233,8 +234,7 @@ def _us(seconds: float) -> str:
 
 def _separation(spec: BenchSpec, vehicle: Path) -> Row:
     """STmin 1 ms: how far the gaps between consecutive frames lie from it, by the kernel's own stamps."""
-    with Bench(vehicle=vehicle, file=spec) as bench:
-        bench.tester()
+    with _served(spec, vehicle):
         here = _socket(RESPONSE)
         here.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         here.send(_packed(REQUEST, b"\x03" + LONG_READ))
@@ -269,18 +269,11 @@ def _idle(folder: Path, spec: BenchSpec) -> Row:
             f"request_id: {0x97FC_0100 + number:#x}\nresponse_id: {0x97FE_0100 + number:#x}\n",
             encoding="utf-8",
         )
-    served = ServedProcess(spec)
-    try:
-        client = ControlClient(served.control)
-        client.call("put", vehicle=str(folder / "many.yaml"))
-        pid = served.pid
+    with _served(spec, folder / "many.yaml") as pid:
         before, began = _cpu_s(pid), perf_counter()
         multiprocessing.Event().wait(IDLE_S)
         share = 100 * (_cpu_s(pid) - before) / (perf_counter() - began)
         threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
-        client.close()
-    finally:
-        served.close()
     return Row(
         what=f"{IDLE_UNITS} idle units served: share of a core",
         measured=f"{share:.3f} % ({threads} thread{'s' if threads > 1 else ''})",
@@ -332,7 +325,8 @@ def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         vehicle = write_vehicle(folder)
-        yield from _against_plain(spec, vehicle)
+        yield from _our_tester(spec, vehicle)
+        yield from _plain_tester(spec, vehicle)
         yield _separation(spec, vehicle)
         yield _idle(folder, spec)
         yield paced_row(folder)

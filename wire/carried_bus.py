@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Iterable
 from functools import partial
 
-from wire.can_bus import BusPort, CanBus
+from wire.can_bus import BusPort, CanBus, Listener
 from wire.endpoint import Carrier
 from wire.frame import Frame
 from wire.world import World
@@ -20,10 +21,11 @@ OUTSIDE = "outside"
 
 
 class CarriedBus(CanBus):
-    """A bus behind a carrier. Listens to everything there: taps see what is foreign too.
+    """A bus behind a carrier. Hears the identifiers that somebody on it listens to, so that the kernel can keep a busy bus from
+    us; all of them after `hear_all`, or when somebody listens to all.
 
-    The rates count the load and nothing else. A carrier that is lost sends nothing: frames stay pending (N_As) until
-    `carrier_is_back`.
+    The rates count the load (of what is heard) and nothing else. A carrier that is lost sends nothing: frames stay pending
+    (N_As) until `carrier_is_back`.
     """
 
     def __init__(
@@ -41,8 +43,27 @@ class CarriedBus(CanBus):
         self._outside = BusPort(self, OUTSIDE)
         self._in_flight: deque[bool] = deque()
         """For each frame that the carrier has yet to confirm: whether the current one is done with it."""
+        self._ids: set[int] = set()
+        self._hears_all = False
         carrier.on_sent = self._went_out
-        carrier.listen(None, self._heard)
+
+    def hear_all(self) -> None:
+        """Hear everything from now on: for traces, and for guests who look around."""
+        if not self._hears_all:
+            self._hears_all = True
+            self._carrier.listen(None, self._heard_other)
+
+    def _listen(self, port: BusPort, can_ids: Iterable[int] | None, listener: Listener) -> None:
+        if can_ids is None:
+            super()._listen(port, None, listener)
+            self.hear_all()
+            return
+        ids = tuple(can_ids)
+        super()._listen(port, ids, listener)
+        new = [can_id for can_id in ids if can_id not in self._ids]
+        self._ids.update(new)
+        if new:
+            self._carrier.listen(new, self._heard)
 
     def carrier_is_back(self) -> None:
         """The carrier works again: what was pending goes out now."""
@@ -106,6 +127,11 @@ class CarriedBus(CanBus):
             self._arbitrating = False
 
     # ---- in
+
+    def _heard_other(self, frame: Frame) -> None:
+        """A frame came that nobody named: what was named is heard already."""
+        if frame.can_id not in self._ids:
+            self._heard(frame)
 
     def _heard(self, frame: Frame) -> None:
         """A frame came from outside."""

@@ -31,6 +31,11 @@ class Trace:
         self._hash = hashlib.sha256()
         self._batch: list[tuple[int, int, Frame]] = []
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it holds the frames, and not the digest alone."""
+        return self._keep
+
     def attach(self, bus: CanBus) -> None:
         """Record every frame of a bus."""
         number = len(self.buses)
