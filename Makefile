@@ -17,7 +17,7 @@ test: check ## check, then every test
 
 check: venv ## style, types, import contracts
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --check --quiet .
-	@.venv/bin/mypy && .venv/bin/mypy sgw_bench_plugin.py
+	@.venv/bin/mypy && .venv/bin/mypy sgw_bench_plugin.py && .venv/bin/mypy tools/with_vcan/*.py
 	@.venv/bin/lint-imports --no-logo
 
 format: venv ## mend style where a machine can
