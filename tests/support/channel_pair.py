@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import can
 import pytest
+from kernel_can import require_vcan
 
 from vci_driver.api import RawChannel
 from vci_driver.registry import open_channel
@@ -78,12 +79,6 @@ def require_multicast() -> None:
         pytest.skip(f"no UDP multicast on this machine: {error}")
     if heard is None:
         pytest.skip("no UDP multicast on this machine: a datagram did not come back")
-
-
-def require_vcan() -> None:
-    """Skip the test where there is no interface vcan0."""
-    if "vcan0" not in {name for _, name in socket.if_nameindex()}:
-        pytest.skip("no interface vcan0 on this machine")
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ KINDS = [
     "virtual",
     pytest.param("python-can virtual", marks=pytest.mark.realtime),
     pytest.param("udp multicast", marks=pytest.mark.realtime),
-    pytest.param("vcan", marks=pytest.mark.realtime),
+    pytest.param("vcan", marks=[pytest.mark.realtime, pytest.mark.vcan]),
 ]
 FRAME = Frame(0x714, b"\x02\x3e\x00")
 
