@@ -27,6 +27,7 @@ def be_init(state: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         job = json.loads((state / "job").read_text())
+        os.environ["PATH"] = f"{job['env'].get('PATH', os.defpath)}:/usr/sbin:/sbin"
         mount_what_is_missing(libc)
         socket.sethostname(job["host"])
         for path in job["modules"]:
@@ -36,6 +37,7 @@ def be_init(state: Path) -> None:
         for name in ("rmem_max", "rmem_default"):
             Path("/proc/sys/net/core", name).write_text(str(RECEIVE_BUFFER_BYTES))
         call("ip", "link", "set", "lo", "up")
+        call("ip", "route", "add", "224.0.0.0/4", "dev", "lo")  # UDP multicast among the command's processes
         names = make_interfaces(job["count"], ())
         status = run_command(job["command"], job["cwd"], job["env"] | {"WITH_VCAN_IFACES": " ".join(names)}, state)
         (state / "status").write_text(str(status))
