@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", "docs/guide.md", "docs/scenarios.md", "docs/pytest.md", "docs/vehicles.md")
+DOCUMENTS = ("README.md", "docs/guide.md", "docs/scenarios.md", "docs/pytest.md", "docs/vehicles.md", "docs/ci.md")
 FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FROM_THE_CHECKOUT = ("source ",)
+FROM_THE_CHECKOUT = ("source ", "tools/")
 """Commands that are typed in the checkout, as `make` is."""
-MAKE_ITSELF = ("make test", "make check", "make benchmark", "make judges")
+MAKE_ITSELF = ("make test", "make test-vcan", "make check", "make benchmark", "make judges")
 """Commands that would run this very test, or take minutes: here it is enough that the target exists."""
 
 
