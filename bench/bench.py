@@ -8,6 +8,7 @@ with Bench(seed=7, vehicle="vag-golf") as bench:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,7 @@ from wire.keeper import Keeper
 from wire.key_set import save_key_set
 from wire.portal_api import AuditRecord, GetKeySet, KeySet, PortalPort
 from wire.trace import Trace
-from wire.trace_files import write_all
+from wire.trace_files import ALL_FORMATS, write_all
 from wire.world import World
 
 LIVE_LATENCY_NS = 2 * NS_PER_MS
@@ -273,11 +274,11 @@ class Bench:
         """Return what the tester's adapter reported and went on: frames that were lost, others on its identifiers."""
         return [] if self._tester is None else list(self._tester.link.notices)
 
-    def write_trace(self, folder: Path, stem: str) -> tuple[Path, ...]:
-        """Write candump and pcapng files. Raises `LocalMisuse` without `keep_trace=True`."""
+    def write_trace(self, folder: Path, stem: str, formats: Sequence[str] = ALL_FORMATS) -> tuple[Path, ...]:
+        """Write a file a format (candump, asc, blf, pcapng). Raises `LocalMisuse` without `keep_trace=True`."""
         if not self._keep_trace:
             raise LocalMisuse("this bench keeps no trace: make it with keep_trace=True")
-        return write_all(self.trace, folder, stem, self.epoch_utc_s)
+        return write_all(self.trace, folder, stem, self.epoch_utc_s, formats)
 
     def close(self) -> None:
         """End the bench: give back adapters, threads and the car. Raises `WitnessViolation` for what the witness found."""

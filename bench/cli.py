@@ -59,7 +59,10 @@ def run(
     seed: Annotated[int, typer.Option(help="The seed of the first turn; it alone decides everything random.")] = 0,
     repeat: Annotated[int, typer.Option(min=1, help="Play each scenario so often, with seeds counting up.")] = 1,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
-    trace: Annotated[Path | None, typer.Option(help="Write candump and pcapng traces into this folder.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="Write traces into this folder.")] = None,
+    trace_format: Annotated[
+        str | None, typer.Option(help="Which traces: candump,asc,blf,pcapng (all of them unless told).")
+    ] = None,
     bench: Annotated[
         str,
         typer.Option(help="Where it plays: a ready bench file by name (virtual, vcan, udp ...) or one of your own."),
@@ -82,6 +85,7 @@ def run(
 
     console = make_console()
     scenarios, file = find(targets or []), VIRTUAL if bench == DEFAULT_BENCH else load_bench(bench)
+    formats = _trace_formats(trace_format, trace)
     if trace is not None:
         trace.mkdir(parents=True, exist_ok=True)
     if junit is not None:
@@ -92,7 +96,13 @@ def run(
     try:
         with RunProgress(console, total, steps_of=scenarios if verbose else None, seed=seed, repeat=repeat) as progress:
             for done in run_all(
-                scenarios, seed=seed, repeat=repeat, trace_dir=trace, on_step=progress.step, bench=file
+                scenarios,
+                seed=seed,
+                repeat=repeat,
+                trace_dir=trace,
+                trace_formats=formats,
+                on_step=progress.step,
+                bench=file,
             ):
                 runs.append(done)
                 progress.done(done)
@@ -109,6 +119,17 @@ def run(
         raise typer.Exit(INTERRUPTED)
     if any(each.failed for each in runs):
         raise typer.Exit(1)
+
+
+def _trace_formats(text: str | None, folder: Path | None) -> tuple[str, ...]:
+    """Return the formats that traces are wanted in."""
+    from wire.trace_files import ALL_FORMATS, read_formats  # noqa: PLC0415
+
+    if text is None:
+        return ALL_FORMATS
+    if folder is None:
+        raise typer.BadParameter("no trace is written without --trace DIR", param_hint="'--trace-format'")
+    return read_formats(text)
 
 
 @app.command("list")

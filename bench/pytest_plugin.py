@@ -40,9 +40,10 @@ BENCH = pytest.StashKey["Bench"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--bench`, `--sgw-seed` and `--sgw-trace`."""
+    """Add `--bench`, `--sgw-seed`, `--sgw-trace` and `--sgw-trace-format`."""
     group = parser.getgroup("sgw-bench", "simulated security gateways")
     group.addoption("--sgw-seed", default="0", metavar="N", help="seed of every bench: a number, or `random` (printed)")
+    group.addoption("--sgw-trace", default=None, metavar="DIR", help="write traces of every bench here")
     group.addoption(
         "--bench",
         default=None,
@@ -51,13 +52,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where every bench stands: a ready bench file by name (virtual, vcan, udp ...) or one of your own",
     )
     group.addoption(
-        "--sgw-trace", default=None, metavar="DIR", help="write candump and pcapng traces of every bench here"
+        "--sgw-trace-format",
+        default=None,
+        metavar="FORMATS",
+        help="which traces: candump,asc,blf,pcapng (all of them unless told)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the bench file; settle the seed: given, drawn here, or drawn by the xdist controller."""
+    """Read the bench file and the formats of traces; settle the seed: given, drawn here, or drawn by the xdist controller."""
     _read_bench_file(config)
+    if config.getoption("--sgw-trace-format") is not None:
+        _trace_formats(config)
     worker = getattr(config, "workerinput", None)
     if worker is not None and "sgw_seed" in worker:
         config.stash[SEED] = worker["sgw_seed"]
@@ -83,6 +89,22 @@ def _read_bench_file(config: pytest.Config) -> None:
         config.stash[FILE] = load_bench(name)
     except ConfigError as error:
         raise pytest.UsageError(f"--bench {name}: {error}") from None
+
+
+def _trace_formats(config: pytest.Config) -> tuple[str, ...]:
+    """Return the formats that traces are wanted in."""
+    from wire.errors import ConfigError  # noqa: PLC0415 - tests that need no bench stay quick
+    from wire.trace_files import ALL_FORMATS, read_formats  # noqa: PLC0415
+
+    text = config.getoption("--sgw-trace-format")
+    if text is None:
+        return ALL_FORMATS
+    if config.getoption("--sgw-trace") is None:
+        raise pytest.UsageError("--sgw-trace-format: no trace is written without --sgw-trace DIR")
+    try:
+        return read_formats(text)
+    except ConfigError as error:
+        raise pytest.UsageError(f"--sgw-trace-format: {error}") from None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -117,7 +139,7 @@ def bench(request: pytest.FixtureRequest, bench_seed: int) -> Iterator[Bench]:
         request.node.stash[BENCH] = made
         yield made
         if folder is not None:
-            made.write_trace(Path(folder), _file_stem(request.node.nodeid))
+            made.write_trace(Path(folder), _file_stem(request.node.nodeid), _trace_formats(request.config))
 
 
 def _file_stem(nodeid: str) -> str:
@@ -195,6 +217,7 @@ class ScenarioItem(pytest.Item):
             load_scenario(self.path),
             seed=self.config.stash[SEED],
             trace_dir=Path(folder) if folder else None,
+            trace_formats=_trace_formats(self.config),
             stem=_file_stem(self.nodeid),
             file=self.config.stash.get(FILE, VIRTUAL),
         )

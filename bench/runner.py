@@ -17,6 +17,7 @@ from scenarios.play import Played, Status, StepResult, play
 from wire.clock import NS_PER_S, stopwatch
 from wire.errors import ConfigError, NotOnThisCarrier
 from wire.names import suggestion
+from wire.trace_files import ALL_FORMATS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ def run(
     seed: int,
     repeat: int = 1,
     trace_dir: Path | None = None,
+    trace_formats: Sequence[str] = ALL_FORMATS,
     on_step: Callable[[StepResult], None] | None = None,
     bench: BenchSpec = VIRTUAL,
 ) -> Iterator[Run]:
@@ -79,7 +81,15 @@ def run(
         named[scenario.name] += 1  # files of one name from two folders: their traces are told apart
         stem = scenario.name if named[scenario.name] == 1 else f"{scenario.name}~{named[scenario.name]}"
         for turn in range(repeat):
-            run = run_one(scenario, seed=seed + turn, trace_dir=trace_dir, stem=stem, on_step=on_step, file=bench)
+            run = run_one(
+                scenario,
+                seed=seed + turn,
+                trace_dir=trace_dir,
+                trace_formats=trace_formats,
+                stem=stem,
+                on_step=on_step,
+                file=bench,
+            )
             if turn and run.played.status is Status.PASSED:  # the first turn's steps tell it all, and memory stays flat
                 run = replace(run, played=replace(run.played, steps=()))
             yield run
@@ -90,6 +100,7 @@ def run_one(
     *,
     seed: int,
     trace_dir: Path | None = None,
+    trace_formats: Sequence[str] = ALL_FORMATS,
     stem: str | None = None,
     on_step: Callable[[StepResult], None] | None = None,
     file: BenchSpec = VIRTUAL,
@@ -116,7 +127,7 @@ def run_one(
         found = bench.findings()
         traces: tuple[Path, ...] = ()
         if trace_dir is not None:
-            traces = bench.write_trace(trace_dir, f"{stem or scenario.name}-{seed}")
+            traces = bench.write_trace(trace_dir, f"{stem or scenario.name}-{seed}", trace_formats)
         return Run(
             played=played,
             seed=seed,
