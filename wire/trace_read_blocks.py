@@ -245,6 +245,8 @@ def _pcapng_blocks(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if rest[-4:] != raw[4:]:
             raise Malformed(f"the block at byte {at} ends with another size than it begins with")
         yield kind, head + rest[:-4]
+    if first:
+        raise Malformed("no pcapng file: it is empty")
 
 
 def _interface(body: bytes, number: int) -> _Interface:
