@@ -66,7 +66,7 @@ class RecorderOptions:
             raise ConfigError(f"a trace file needs {FILE_MIN_BYTES} bytes or more, not {self.max_file_bytes}")
         if self.max_files < 1:
             raise ConfigError(f"at least one trace file must be kept, not {self.max_files}")
-        if not self.stem or Path(self.stem).name != self.stem:
+        if not self.stem or not self.stem.isprintable() or Path(self.stem).name != self.stem:
             raise ConfigError(f"{self.stem!r} cannot begin a file's name")
 
     @property

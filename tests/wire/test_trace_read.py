@@ -308,6 +308,8 @@ def test_a_blf_as_others_write_it_is_read(read: Reading) -> None:
         (EPOCH_NS + 9, "2", Frame(EXTENDED | 0x12, bytes([*range(1, 10), 0, 0, 0]), fd=True, brs=True)),
     ]
     assert read(".blf", blf(*objects)) == wanted
+    beside = obj(1, CLASSIC)  # not in a container, where frames belong
+    assert read(".blf", BLF_HEAD + beside + blf(*objects)[len(BLF_HEAD) :]) == wanted
     assert read(".blf", blf(*objects, method=2)) == wanted
 
 
