@@ -205,16 +205,17 @@ class BlfWriter:
 
 
 class TraceFormat(NamedTuple):
-    """`writer`: called with path, names of the buses and the epoch in UTC seconds."""
+    """`writer`: called with path, names of the buses and the epoch in UTC seconds. `library`: what it imports when it is made."""
 
     suffix: str
     writer: Callable[[Path, Sequence[str], int], TraceWriter]
+    library: str | None = None
 
 
 FORMATS: dict[str, TraceFormat] = {
     "candump": TraceFormat(".log", CandumpWriter),
-    "asc": TraceFormat(".asc", AscWriter),
-    "blf": TraceFormat(".blf", BlfWriter),
+    "asc": TraceFormat(".asc", AscWriter, "can.io"),
+    "blf": TraceFormat(".blf", BlfWriter, "can.io"),
     "pcapng": TraceFormat(".pcapng", PcapngWriter),
 }
 ALL_FORMATS = tuple(FORMATS)

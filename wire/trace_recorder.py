@@ -8,6 +8,7 @@ Nothing is forced onto the disk (no fsync): what a power cut takes is what the o
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 from collections.abc import Callable
@@ -103,6 +104,9 @@ class TraceRecorder:
         self._unflushed = 0
         self._over = False
         self._files = self._earlier_files()
+        library = FORMATS[options.trace_format].library
+        if library is not None:  # now, and not in the world with the first frame: it takes 200 ms
+            importlib.import_module(library)
 
     @property
     def files(self) -> tuple[Path, ...]:

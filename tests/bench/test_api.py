@@ -156,8 +156,9 @@ def test_a_trace_is_written_where_one_was_kept_and_refused_where_not(tmp_path: P
     with Bench(keep_trace=True) as bench:
         bench.tester().identify()
         paths = bench.write_trace(tmp_path, "mine")
-    assert [path.name for path in paths] == ["mine.log", "mine.pcapng"]
+    assert [path.name for path in paths] == ["mine.log", "mine.asc", "mine.blf", "mine.pcapng"]
     assert paths[0].read_text().count("\n") >= 4
+    assert [path.name for path in bench.write_trace(tmp_path, "again", ["blf"])] == ["again.blf"]
     with Bench() as bench, pytest.raises(LocalMisuse, match="keep_trace=True"):
         bench.write_trace(tmp_path, "other")
 

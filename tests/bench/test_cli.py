@@ -205,6 +205,18 @@ def test_traces_are_read_by_python_can_and_by_scapy_and_agree(sgw_bench: Here, t
     assert [m.arbitration_id for m in messages] == [can_id & 0x1FFF_FFFF for can_id, _, _ in frames]
     assert [bytes(m.data) for m in messages] == [data[:size] for _, size, data in frames]
     assert {m.channel for m in messages} >= {"obd", "powertrain", "body"}
+    for suffix in (".asc", ".blf"):
+        with can.LogReader(stem.with_suffix(suffix)) as reader:
+            assert [(m.arbitration_id, m.data) for m in reader] == [(m.arbitration_id, m.data) for m in messages]
+
+
+def test_only_the_traces_that_are_wanted_are_written(sgw_bench: Here, tmp_path: Path) -> None:
+    done = sgw_bench("run", "vag-global-scan", "--trace", "traces", "--trace-format", "blf,candump", cwd=tmp_path)
+    assert done.returncode == 0
+    assert sorted(path.name for path in (tmp_path / "traces").iterdir()) == [
+        "vag-global-scan-0.blf",
+        "vag-global-scan-0.log",
+    ]
 
 
 # ---- calls that are wrong
@@ -254,6 +266,11 @@ WRONG_CALLS = [
     (("run", "vag-global-scan", "--junit", "verb.yaml/junit.xml"), "verb.yaml: is a file, a folder is needed"),
     (("run", "vag-global-scan", "--trace", "verb.yaml"), "verb.yaml: is a file, a folder is needed"),
     (("run", "vag-global-scan", "--junit", "/proc/none/junit.xml"), "/proc/none: No such file or directory"),
+    (
+        ("run", "vag-global-scan", "--trace", "empty", "--trace-format", "candump,bfl"),
+        "sgw-bench: unknown trace format 'bfl'; did you mean 'blf'?",
+    ),
+    (("run", "vag-global-scan", "--trace-format", "blf"), "no trace is written without --trace DIR"),
     (("run", "vag-global-scan", "--seed", "x"), "Invalid value for '--seed'"),
     (("run", "vag-global-scan", "--repeat", "0"), "greater than or equal to 1"),
     (("run", "--sead", "1"), "No such option: --sead"),

@@ -6,6 +6,7 @@ import datetime as dt
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from outside_guard import Guard, ReachedOutside, guarded
@@ -22,10 +23,10 @@ SCENARIOS = find([])
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _everything_is_loaded() -> None:
+def _everything_is_loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What loads lazily must be loaded before the guard looks for names that our modules imported."""
     for scenario in find(["@happy"]):
-        run_one(scenario, seed=0)
+        run_one(scenario, seed=0, trace_dir=tmp_path_factory.mktemp("traces"))
 
 
 @pytest.fixture
@@ -38,6 +39,12 @@ def guard() -> Iterator[Guard]:
 def test_a_scenario_reaches_for_nothing_outside_its_world(scenario: Scenario, guard: Guard) -> None:
     run = run_one(scenario, seed=1)
     assert run.played.status is Status.PASSED, run.played.reason
+    assert guard.reached == set()
+
+
+def test_traces_of_all_formats_reach_for_nothing_either(guard: Guard, tmp_path: Path) -> None:
+    run = run_one(find(["vag-global-scan"])[0], seed=1, trace_dir=tmp_path)
+    assert len(run.traces) == 4
     assert guard.reached == set()
 
 

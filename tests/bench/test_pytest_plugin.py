@@ -164,10 +164,36 @@ def test_traces_of_every_test_are_written_under_names_of_their_own(pytester: pyt
     (pytester.path / "reading.scenario.yaml").write_text(GOOD_SCENARIO)
     pytester.runpytest_inprocess("--sgw-trace", "out/traces").assert_outcomes(passed=5, failed=1)
     folder = pytester.path / "out" / "traces"
-    logs, captures = list(folder.glob("*.log")), list(folder.glob("*.pcapng"))
-    assert len(logs) == len(captures) == 6
-    assert len(list(folder.iterdir())) == 12
-    assert all(path.stat().st_size > 100 for path in logs)
+    assert [len(list(folder.glob(f"*{suffix}"))) for suffix in (".log", ".asc", ".blf", ".pcapng")] == [6] * 4
+    assert len(list(folder.iterdir())) == 24
+    assert all(path.stat().st_size > 100 for path in folder.iterdir())
+
+
+def test_only_the_traces_that_are_wanted_are_written(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_scan(bench):\n    bench.tester().scan()\n")
+    (pytester.path / "reading.scenario.yaml").write_text(GOOD_SCENARIO)
+    pytester.runpytest_inprocess("--sgw-trace", "traces", "--sgw-trace-format", "asc,blf").assert_outcomes(passed=2)
+    assert sorted(path.suffix for path in (pytester.path / "traces").iterdir()) == [".asc", ".asc", ".blf", ".blf"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            ("--sgw-trace", "traces", "--sgw-trace-format", "pcap"),
+            "--sgw-trace-format: unknown trace format 'pcap'; did you mean 'pcapng'?",
+        ),
+        (("--sgw-trace-format", "asc"), "--sgw-trace-format: no trace is written without --sgw-trace DIR"),
+    ],
+)
+def test_a_trace_format_that_cannot_be_is_refused_before_any_test(
+    pytester: pytest.Pytester, options: tuple[str, ...], says: str
+) -> None:
+    pytester.makepyfile("def test_scan(bench):\n    bench.tester().scan()\n")
+    result = pytester.runpytest_inprocess(*options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {says}"])
+    assert not (pytester.path / "traces").exists()
 
 
 # ---- scenario files as tests

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import environment
 from trace_records import EPOCH_UTC_S, FORMATS, HAS_NAMES, PRECISION_NS, until_refused
 
 import wire.trace_recorder
@@ -431,6 +434,31 @@ def test_a_folder_that_nobody_may_write_to_is_refused_at_once(tmp_path: Path, mo
 
 
 # ---- in real time
+
+
+@pytest.mark.parametrize("name", ["asc", "blf"])
+def test_what_takes_long_to_load_is_loaded_before_the_world_runs(name: str, tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from wire.trace_recorder import *; from wire.world import World\n"
+        "assert 'can' not in sys.modules\n"
+        f"TraceRecorder(World(), RecorderOptions(folder=Path('traces'), trace_format={name!r}))\n"
+        "before = set(sys.modules)\n"
+        "from wire.trace_files import FORMATS\n"
+        f"writer = FORMATS[{name!r}].writer(Path('x'), ['obd'], 0)\n"
+        "writer.write((0, 0, 1, 0, b''))\n"
+        "writer.close()\n"
+        "print(sorted(name for name in set(sys.modules) - before if name.split('.')[0] == 'can'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "[]\n", done.stderr
 
 
 @pytest.mark.realtime
