@@ -135,12 +135,13 @@ class TraceRecorder:
 
     def close(self) -> None:
         """Write what is waiting, end the file, leave the buses; closing twice does nothing. A fault goes to `on_fault`."""
-        while self._waiting:
-            self._write_slice()
-        if self._writer is not None and not self._over:
-            self._guarded(self._end_file)
-        self._over = True
-        self._leave()
+        with self._world.hold:
+            while self._waiting:
+                self._write_slice()
+            if self._writer is not None:
+                self._guarded(self._end_file)
+            self._over = True
+            self._leave()
 
     # ---- in the world
 

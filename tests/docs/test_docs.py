@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", "docs/guide.md", "docs/scenarios.md", "docs/pytest.md", "docs/vehicles.md", "docs/ci.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/guide.md",
+    "docs/scenarios.md",
+    "docs/pytest.md",
+    "docs/vehicles.md",
+    "docs/ci.md",
+    "docs/traces.md",
+)
 FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FROM_THE_CHECKOUT = ("source ", "tools/")
 """Commands that are typed in the checkout, as `make` is."""
