@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wire.can_bus import CanBus
+from wire.carried_bus import CarriedBus
 from wire.clock import NS_PER_MS, NS_PER_S
 from wire.errors import BenchError, ConfigError, LocalMisuse
 from wire.frame import Frame
@@ -114,7 +115,7 @@ class TraceRecorder:
         return tuple(self._files)
 
     def attach(self, bus: CanBus) -> None:
-        """Record every frame of a bus. All buses first: a file's head names them."""
+        """Record every frame of a bus, and have a carried one hear all. All buses first: a file's head names them."""
         if self._count or self._over:
             raise LocalMisuse(f"attach {bus.name!r} before the first frame: the head of a trace file names its buses")
         number, waiting, timer = len(self._buses), self._waiting, self._timer
@@ -129,6 +130,8 @@ class TraceRecorder:
                 self._write_slice()
 
         bus.tap(tap)
+        if isinstance(bus, CarriedBus):
+            bus.hear_all()
         self._buses.append(bus)
         self._taps.append(tap)
         self._record_max = max(self._record_max, RECORD_MAX_BYTES + len(bus.name.encode(errors="replace")))

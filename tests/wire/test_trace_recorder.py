@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from trace_records import EPOCH_UTC_S, FORMATS, HAS_NAMES, PRECISION_NS, until_r
 
 import wire.trace_recorder
 from wire.can_bus import CanBus
+from wire.carried_bus import CarriedBus
 from wire.clock import NS_PER_S, RealClock
 from wire.errors import ConfigError, LocalMisuse
 from wire.frame import EXTENDED, Frame
@@ -125,6 +126,38 @@ def test_files_are_named_by_the_time_of_their_first_frame_and_sort_by_it(tmp_pat
     for path in rig.recorder.files:
         begins_utc_s = next(read_trace(path))[0] // NS_PER_S
         assert f"{(begins_utc_s - EPOCH_UTC_S) // 3600 % 24:02}" == path.name.split("T")[1][:2]
+
+
+class SilentCarrier:
+    """A wire elsewhere, on which others send with `bring`."""
+
+    def __init__(self) -> None:
+        self.on_sent: Callable[[Frame], None] | None = None
+        self._listeners: list[tuple[set[int] | None, Callable[[Frame], None]]] = []
+
+    def send(self, frame: Frame) -> None:
+        raise AssertionError("nobody here sends")
+
+    def listen(self, can_ids: Iterable[int] | None, listener: Callable[[Frame], None]) -> None:
+        self._listeners.append((None if can_ids is None else set(can_ids), listener))
+
+    def bring(self, frame: Frame) -> None:
+        for can_ids, listener in self._listeners:
+            if can_ids is None or frame.can_id in can_ids:
+                listener(frame)
+
+
+def test_on_a_carried_bus_what_nobody_listens_to_is_recorded_as_well(tmp_path: Path) -> None:
+    world, carrier = World(), SilentCarrier()
+    bus = CarriedBus(world, "obd", carrier)
+    bus.attach("unit").listen([0x700], lambda _: None)
+    recorder = TraceRecorder(world, RecorderOptions(folder=tmp_path))
+    recorder.attach(bus)
+    for can_id in (0x700, 0x123):
+        carrier.bring(Frame(can_id, b""))
+        world.run_for(MS)
+    recorder.close()
+    assert [frame.can_id for _, _, frame in read_trace(recorder.files[-1])] == [0x700, 0x123]
 
 
 def test_nothing_sent_is_no_file(tmp_path: Path) -> None:
