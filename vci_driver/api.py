@@ -51,6 +51,9 @@ class RawChannel(Protocol):
     other fault (`FramesLost`, `OtherSender`) leaves it in use. `on_recovered` is told when a lost channel works again, where
     the carrier can find out. `last_rx_timestamp_ns` is the system's or the adapter's own stamp of the last frame, in its own
     time base; None where it has none.
+
+    What a channel cannot do it may say in attributes that the contract (`vci_driver.contract`) reads: `fd`, whether it carries
+    frames of CAN FD; `one_way`, in words, why no second channel hears what is sent on it; `unplug()` pulls its plug in tests.
     """
 
     name: str

@@ -199,7 +199,7 @@ def test_with_echo_the_bus_confirms_and_a_stranger_with_other_data_does_not(worl
 def test_an_echo_that_never_comes_is_a_fault_that_says_what_to_do(world: World) -> None:
     desk = Desk(world, echo=True)
     for number in range(MAX_AWAITING_ECHO + 1):
-        desk.channel.send(Frame(0x1, bytes((number,))))
+        desk.channel.send(Frame(0x1, number.to_bytes(2, "big")))
     assert "open it with the option echo=False" in str(desk.faults[0])
     desk.channel.close()
 

@@ -10,27 +10,33 @@ library accepted it. Nothing raises inside the world: a lost adapter is reported
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import inspect
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 
 import can
 from can.interfaces import BACKENDS
 
 from vci_driver.api import (
-    ChannelClosed,
     ChannelLost,
     ChannelUnavailable,
     FoundChannel,
+    FramesLost,
     InterfaceMissing,
     RawChannel,
 )
+from vci_driver.channel import BaseChannel
+from vci_driver.drivers.dropped import DropCounter
+from vci_driver.drivers.slcan_port import DATA_OVERRUN, RECEIVE_FULL, WatchedPort, lock_port, release, watch
 from wire.clock import RealClock
-from wire.errors import CarrierFault, LocalMisuse, NotOnThisCarrier
+from wire.errors import LocalMisuse, NotOnThisCarrier
 from wire.frame import EXTENDED, EXTENDED_MASK, Frame
 from wire.world import World
 
@@ -43,29 +49,46 @@ READ_TIMEOUT_S = 0.1
 """How long the reading thread waits before it looks whether the channel was closed: bounds `close`."""
 READ_BURST = 256
 """Frames read in one go before the world's other work has its turn."""
-MAX_AWAITING_ECHO = 64
-"""Own frames without echo: ISO-TP has one in flight per port, so more than this is an interface that gives none."""
+MAX_AWAITING_ECHO = 1_000
+"""Own frames without echo: more than any burst that a bench sends at once is an interface that gives none."""
+FLAGS_PERIOD_NS = 500_000_000
+"""How often a serial adapter that tells its status flags is asked for them: a lost frame is known soon, the line stays free."""
+GARBLED = (ValueError, IndexError)
+"""What python-can's slcan raises on a line that is no frame: half a one at the start, or noise."""
+CARRIES_ALL = frozenset({"virtual"})
+"""Interfaces that pass FD frames whatever they say of themselves."""
+SPELLED_OUT = frozenset({"virtual", "udp_multicast", "socketcan", "slcan"})
+"""Interfaces whose constructors name all their options: another one is a misspelling that python-can would swallow."""
+ALSO_TAKEN = frozenset({"can_filters", "config_context", "ignore_config", "btr"})
+"""Options that are read without being a parameter of those constructors."""
 
 
-class PythonCanChannel:
-    """A raw channel over an open `can.BusABC`."""
+class PythonCanChannel(BaseChannel):
+    """A raw channel over an open `can.BusABC`. `port`: the serial port under it, where it is watched; `lock`: held with it."""
 
-    def __init__(self, bus: can.BusABC, world: World, name: str, *, echo: bool) -> None:
-        self.name = name
-        self.on_sent: Callable[[Frame], None] | None = None
-        self.on_fault: Callable[[CarrierFault], None] | None = None
-        self.on_recovered: Callable[[], None] | None = None
-        self.last_rx_timestamp_ns: int | None = None
-        self.fault: CarrierFault | None = None
+    def __init__(
+        self,
+        bus: can.BusABC,
+        world: World,
+        name: str,
+        *,
+        echo: bool,
+        fd: bool = True,
+        port: WatchedPort | None = None,
+        lock: int | None = None,
+    ) -> None:
+        super().__init__(world, name)
+        self.fd = fd
         self._bus = bus
-        self._world = world
         self._echo = echo
+        self._port = port
+        self._lock = lock
         self._awaiting_echo: deque[Frame] = deque()
-        self._table: dict[int, list[Callable[[Frame], None]]] = {}
-        self._listen_all: list[Callable[[Frame], None]] = []
-        self._closed = False
+        self._echoes_lost = False
         self._fd = _descriptor(bus)
+        self._drops = DropCounter(self._fd)
         self._thread: threading.Thread | None = None
+        self._flags_timer = world.timer(f"{name}/flags", self._ask_flags)
         clock = world.clock
         if self._fd is not None and isinstance(clock, RealClock):
             self._clock = clock
@@ -74,112 +97,152 @@ class PythonCanChannel:
             self._fd = None
             self._thread = threading.Thread(target=self._read_forever, name=f"read {name}", daemon=True)
             self._thread.start()
+        if port is not None and port.tells_flags:
+            self._flags_timer.set(world.now_ns + FLAGS_PERIOD_NS)
 
     # ---- the channel
 
-    def send(self, frame: Frame) -> None:
-        """Hand a frame to the adapter. After a fault frames go nowhere; after `close` this raises."""
-        if self._closed:
-            raise ChannelClosed(f"{self.name} is closed: {frame!r} cannot be sent")
-        if self.fault is not None:
-            return
+    def _transmit(self, frame: Frame) -> None:
         if self._echo:
             if len(self._awaiting_echo) >= MAX_AWAITING_ECHO:
-                self._lose(f"{self.name} gives no echo of its own frames: open it with the option echo=False")
+                self.lose(f"{self.name} gives no echo of its own frames: open it with the option echo=False")
                 return
             self._awaiting_echo.append(frame)
         try:
             self._bus.send(_message(frame))
-        except (can.CanError, OSError, ValueError) as error:
-            self._lose(f"{self.name} could not send {frame!r}: {_reason(error)}; is the adapter still plugged in?")
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, the world goes on
+            self.lose(f"{self.name} could not send {frame!r}: {_reason(error)}; is the adapter still plugged in?")
             return
         if not self._echo:
-            self._world.call_at(self._world.now_ns, lambda: self._confirm(frame))
-
-    def listen(self, can_ids: Iterable[int] | None, listener: Callable[[Frame], None]) -> None:
-        """Receive frames with these identifiers (None: all)."""
-        if can_ids is None:
-            self._listen_all.append(listener)
-            return
-        for can_id in can_ids:
-            self._table.setdefault(can_id, []).append(listener)
+            self.confirm_soon(frame)
 
     def supply_voltage_mv(self) -> int:
         """Refuse: python-can has no such call."""
         raise NotOnThisCarrier(f"{self.name}: python-can does not read the supply voltage")
 
-    def close(self) -> None:
-        """Stop reading, then give the adapter back."""
-        if self._closed:
-            return
-        self._closed = True
+    def _lost(self) -> None:
+        self._flags_timer.set(None)
         if self._fd is not None:
             self._clock.unregister(self._fd)
+            self._fd = None
+
+    def _shut(self) -> None:
+        """Stop reading, then give the adapter back."""
+        self._lost()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=10 * READ_TIMEOUT_S)
+        self._drops.close()
         try:
             self._bus.shutdown()
-        except (can.CanError, OSError) as error:
+        except Exception as error:
             if self.fault is None:  # an adapter that is gone may fail to say good-bye
                 raise ChannelLost(f"{self.name} did not close: {_reason(error)}") from error
+        finally:
+            release(self._port, self._lock)
 
     # ---- reading: in the clock's wait, or in the thread
 
     def _read_burst(self) -> None:
         """Read what is there, and deliver it: the world calls this when the descriptor is readable."""
+        dropped = self._drops.take()
+        self._echoes_lost = self._echoes_lost or dropped > 0
         for _ in range(READ_BURST):
+            if self.is_dead():
+                return
             try:
-                message = None if self._closed or self.fault is not None else self._bus.recv(timeout=0)
-            except (can.CanError, OSError, ValueError) as error:
-                self._lose(self._stopped_receiving(error))
-                return
+                message = self._bus.recv(timeout=0)
+            except Exception as error:  # noqa: BLE001 - as in _transmit
+                if not self._garbled(error):
+                    self.lose(self._stopped_receiving(error))
+                    return
+                continue
             if message is None:
-                return
-            self._deliver(message)
+                break
+            self._take(message)
+        if dropped:
+            self.tell(
+                FramesLost(f"{self.name}: the system dropped {dropped} frames that were not read in time", dropped)
+            )
+        self._look_at_port()
 
     def _read_forever(self) -> None:
-        while not self._closed:
+        while not self.is_dead():
             try:
                 message = self._bus.recv(timeout=READ_TIMEOUT_S)
-            except (can.CanError, OSError, ValueError) as error:
-                if not self._closed:
-                    text = self._stopped_receiving(error)
-                    self._world.post(partial(self._lose, text))
+            except Exception as error:  # noqa: BLE001 - as in _transmit
+                if self.is_dead():
+                    return
+                if self._port is not None and isinstance(error, GARBLED):
+                    self.world.post(partial(self._tell_garbled, error))
+                    continue
+                self.world.post(partial(self.lose, self._stopped_receiving(error)))
                 return
             if message is not None:
-                self._world.post(partial(self._deliver, message))
+                self.world.post(partial(self._take, message))
+            elif self._port is not None:
+                self.world.post(self._look_at_port)
 
     def _stopped_receiving(self, error: Exception) -> str:
         return f"{self.name} stopped receiving: {_reason(error)}; is the adapter still plugged in?"
 
     # ---- in the world
 
-    def _deliver(self, message: can.Message) -> None:
-        if self._closed or self.fault is not None or message.is_error_frame or message.is_remote_frame:
+    def _take(self, message: can.Message) -> None:
+        if self.is_dead() or message.is_error_frame or message.is_remote_frame:
             return
         frame = _frame(message)
-        awaiting = self._awaiting_echo
-        if awaiting and awaiting[0] == frame:
-            self._confirm(awaiting.popleft())
+        if self._awaiting_echo and self._is_echo(frame):
             return
-        self.last_rx_timestamp_ns = int(message.timestamp * 1_000_000_000)
-        for listener in self._table.get(frame.can_id, ()):
-            listener(frame)
-        for listener in self._listen_all:
-            listener(frame)
+        self.deliver(frame, int(message.timestamp * 1_000_000_000))
 
-    def _confirm(self, frame: Frame) -> None:
-        if self.on_sent is not None and not self._closed:
-            self.on_sent(frame)
+    def _is_echo(self, frame: Frame) -> bool:
+        """Confirm an own frame that came back, and those before it whose echo was dropped: what came later proves them."""
+        awaiting = self._awaiting_echo
+        if awaiting[0] != frame and not (self._echoes_lost and frame in awaiting):
+            return False
+        while True:
+            sent = awaiting.popleft()
+            last = sent == frame
+            if last and not awaiting:
+                self._echoes_lost = False
+            self.confirm(sent)
+            if last or not awaiting:
+                return True
 
-    def _lose(self, text: str) -> None:
-        if self.fault is None:
-            self.fault = ChannelLost(text)
-            if self._fd is not None:
-                self._clock.unregister(self._fd)
-                self._fd = None
-            if self.on_fault is not None:
-                self.on_fault(self.fault)
+    # ---- what a serial adapter tells beside its frames
+
+    def _garbled(self, error: Exception) -> bool:
+        """Tell of a damaged line of a serial adapter: one frame is lost, not the channel."""
+        if self._port is None or not isinstance(error, GARBLED):
+            return False
+        self._tell_garbled(error)
+        return True
+
+    def _tell_garbled(self, error: Exception) -> None:
+        self.tell(FramesLost(f"{self.name}: a line from the adapter is no frame ({error}): check cable and speed", 1))
+
+    def _ask_flags(self, now_ns: int) -> None:
+        if self._port is None or self.is_dead():
+            return
+        try:
+            self._port.ask_flags()
+        except OSError as error:
+            self.lose(f"{self.name} does not take commands: {_reason(error)}; is the adapter still plugged in?")
+            return
+        self._flags_timer.set(now_ns + FLAGS_PERIOD_NS)
+
+    def _look_at_port(self) -> None:
+        if self._port is None or self.is_dead():
+            return
+        refused, flags = self._port.take()
+        if refused:
+            self.tell(
+                FramesLost(
+                    f"{self.name}: the adapter refused {refused} frames: its buffer is full or it is bus-off", refused
+                )
+            )
+        if flags & (RECEIVE_FULL | DATA_OVERRUN):
+            self.tell(FramesLost(f"{self.name}: the adapter's receive buffer ran over (status flags {flags:02X})"))
 
 
 class PythonCanDriver:
@@ -202,7 +265,10 @@ class PythonCanDriver:
             raise LocalMisuse(f"the option echo is true or false, not {echo!r}")
         if interface in ECHO_ON_REQUEST:
             rest.setdefault("receive_own_messages", echo)
-        return PythonCanChannel(_open_bus(interface, channel, rest), world, f"{interface}:{channel}", echo=echo)
+        if interface == "slcan":
+            return _open_slcan(channel, rest, world, echo=echo)
+        bus = _open_bus(interface, channel, rest)
+        return PythonCanChannel(bus, world, f"{interface}:{channel}", echo=echo, fd=_carries_fd(bus, interface, rest))
 
     def detect(self) -> tuple[FoundChannel, ...]:
         """Ask python-can which channels it sees; it prints nothing about libraries that are not installed.
@@ -247,6 +313,8 @@ def _nothing_printed() -> Iterator[None]:
 
 def _open_bus(interface: str, channel: str, options: Mapping[str, object]) -> can.BusABC:
     where = f"python-can {interface}:{channel}"
+    if interface in SPELLED_OUT:
+        _check_options(interface, options)
     if interface not in BACKENDS:
         close = difflib.get_close_matches(interface, BACKENDS, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -265,6 +333,44 @@ def _open_bus(interface: str, channel: str, options: Mapping[str, object]) -> ca
         raise ChannelUnavailable(
             f"{where} cannot be opened: {_reason(error)}; does the channel exist, is it up, does another program use it?"
         ) from error
+
+
+def _check_options(interface: str, options: Mapping[str, object]) -> None:
+    """Raise `LocalMisuse` for an option that this interface does not have."""
+    module, name = BACKENDS[interface]
+    known = set(inspect.signature(getattr(import_module(module), name)).parameters) - {"kwargs", "channel", "args"}
+    known |= ALSO_TAKEN
+    for option in options:
+        if option not in known:
+            close = difflib.get_close_matches(option, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise LocalMisuse(f"{interface} has no option {option!r}.{hint} It has {', '.join(sorted(known))}")
+
+
+def _carries_fd(bus: can.BusABC, interface: str, options: Mapping[str, object]) -> bool:
+    return interface in CARRIES_ALL or options.get("fd") is True or bus.protocol is not can.CanProtocol.CAN_20
+
+
+def _open_slcan(channel: str, options: Mapping[str, object], world: World, *, echo: bool) -> RawChannel:
+    """Open a serial adapter: locked against other programs, with its answers read."""
+    where = f"slcan:{channel}"
+    lock = lock_port(channel, where)
+    port = None
+    try:
+        bus = _open_bus("slcan", channel, options)
+        try:
+            listen_only = options.get("listen_only") is True
+            port = watch(bus, options.get("bitrate"), listen_only=listen_only, where=where)
+        except ChannelUnavailable:
+            with contextlib.suppress(Exception):
+                bus.shutdown()
+            raise
+        timing = options.get("timing")
+        fd = isinstance(timing, can.BitTimingFd) or options.get("fd") is True
+        return PythonCanChannel(bus, world, where, echo=echo, fd=fd, port=port, lock=lock)
+    except BaseException:
+        release(port, lock)
+        raise
 
 
 def _install(where: str, error: Exception) -> str:

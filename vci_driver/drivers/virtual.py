@@ -47,6 +47,11 @@ class VirtualChannel:
         """The port on the bus (its name is what taps report as the sender)."""
         return self._port
 
+    @property
+    def fd(self) -> bool:
+        """Whether the bus carries frames of CAN FD."""
+        return self._port.bus.fd
+
     def listen(self, can_ids: Iterable[int] | None, listener: Callable[[Frame], None]) -> None:
         """Receive frames with these identifiers (None: all)."""
         self._port.listen(can_ids, listener)
