@@ -1,7 +1,8 @@
 """Any adapter that python-can knows, in real time: one channel is one `can.Bus`.
 
 Options: `interface` (python-can's name, required), `echo` (whether the bus gives one's own frames back; default: what is
-known of the interface), and whatever else that interface takes (`bitrate`, `fd`, `port` ...), passed on untouched.
+known of the interface), for slcan `fd` (its firmware takes CAN FD), and whatever else that interface takes (`bitrate`, `port`
+...), passed on untouched.
 
 Where the bus has a file descriptor the world's clock waits for it; else one thread reads and posts into the world. The
 world's cores only ever run in the world. A frame is confirmed by its echo where the interface gives one, else when the
@@ -354,6 +355,8 @@ def _carries_fd(bus: can.BusABC, interface: str, options: Mapping[str, object]) 
 def _open_slcan(channel: str, options: Mapping[str, object], world: World, *, echo: bool) -> RawChannel:
     """Open a serial adapter: locked against other programs, with its answers read."""
     where = f"slcan:{channel}"
+    options = dict(options)
+    fd = options.pop("fd", False) is True
     lock = lock_port(channel, where)
     port = None
     try:
@@ -365,8 +368,7 @@ def _open_slcan(channel: str, options: Mapping[str, object], world: World, *, ec
             with contextlib.suppress(Exception):
                 bus.shutdown()
             raise
-        timing = options.get("timing")
-        fd = isinstance(timing, can.BitTimingFd) or options.get("fd") is True
+        fd = fd or isinstance(options.get("timing"), can.BitTimingFd)
         return PythonCanChannel(bus, world, where, echo=echo, fd=fd, port=port, lock=lock)
     except BaseException:
         release(port, lock)
