@@ -133,13 +133,13 @@ class DiagnosticLink:
             raise LocalMisuse(f"{target!r} joined the car map after the link was made")
         if not payload:
             raise LocalMisuse(f"an empty request to {target!r}: a request has at least its service identifier")
-        if self.fault is not None:
-            raise self.fault
         world = self.world
         if peer.request is not None:
             self._give_up(peer)
         if not self._virtual:
             world.run_for(0)  # between calls nobody moved the world's time: do what is overdue before the new request
+        if self.fault is not None:  # known before, or found just now: the plug was pulled between two calls
+            raise self.fault
         sid = payload[0]
         now_ns = world.now_ns
         peer.request = payload
@@ -203,10 +203,10 @@ class DiagnosticLink:
         room = 7 if self._isotp.tx_dl == 8 else self._isotp.tx_dl - 2
         if not 1 <= len(payload) <= room:
             raise LocalMisuse(f"a functional request has 1 to {room} bytes, one frame; this one has {len(payload)}")
-        if self.fault is not None:
-            raise self.fault
         if not self._virtual:
             self.world.run_for(0)
+        if self.fault is not None:
+            raise self.fault
         for peer in self._peers.values():
             if peer.request is not None:
                 self._give_up(peer)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from car_process import CAR, LONG, LONG_VALUE, PATIENT, profile, unit_on
@@ -16,6 +16,7 @@ from vci_driver.api import ChannelLost, ChannelUnavailable, FramesLost, Interfac
 from vci_driver.link import DiagnosticLink
 from vci_driver.link_peer import LinkOptions
 from vci_driver.registry import open_channel
+from wire.clock import stopwatch
 from wire.errors import CarrierFault, LocalMisuse
 from wire.frame import EXTENDED, Frame
 from wire.world import World
@@ -266,8 +267,9 @@ def test_a_pulled_adapter_is_told_once_by_name_and_prints_nothing(
 def test_a_pulled_adapter_ends_a_request_that_is_under_way(world: World) -> None:
     with desk({}) as stand:
         channel, _ = opened(world, stand)
-        link = DiagnosticLink(world, [channel], CAR, LinkOptions(isotp=PATIENT))
-        world.call_at(world.now_ns + S // 100, lambda: stand.pull(0))
+        link = DiagnosticLink(world, [channel], CAR, LinkOptions(isotp=PATIENT, p2_ns=60 * S))
+        world.run_for(0)
+        world.call_at(world.now_ns + S // 10, lambda: stand.pull(0))
         with pytest.raises(ChannelLost, match="still plugged in"):
             link.request("engine", b"\x22\xf1\x90")
         channel.close()
@@ -276,11 +278,25 @@ def test_a_pulled_adapter_ends_a_request_that_is_under_way(world: World) -> None
 def test_no_descriptor_stays_open(world: World) -> None:
     with desk({}) as stand:
         opened(world, stand)[0].close()  # what is loaded once is loaded now
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         opened(world, stand)[0].close()
         lost, faults = opened(world, stand)
-        assert len(os.listdir("/proc/self/fd")) > before
+        assert len(list(Path("/proc/self/fd").iterdir())) > before
         lost.close()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
         stand.pull(0)
         assert faults == []
+
+
+def test_a_plug_that_was_pulled_between_two_requests_is_told_by_the_next_at_once(world: World) -> None:
+    with desk({}) as stand:
+        channel, _ = opened(world, stand)
+        link = DiagnosticLink(world, [channel], CAR, LinkOptions(isotp=PATIENT))
+        stand.pull(0)
+        passed = stopwatch()
+        with pytest.raises(ChannelLost, match="still plugged in"):
+            link.request("engine", b"\x22\xf1\x90")
+        with pytest.raises(ChannelLost):
+            link.send_functional(b"\x3e\x00")
+        assert passed() < 5
+        channel.close()

@@ -235,7 +235,9 @@ class PythonCanChannel(BaseChannel):
     def _look_at_port(self) -> None:
         if self._port is None or self.is_dead():
             return
-        refused, flags = self._port.take()
+        refused, noise, flags = self._port.take()
+        if noise:
+            self._tell_garbled(ValueError("it is not ASCII"))
         if refused:
             self.tell(
                 FramesLost(
@@ -376,7 +378,8 @@ def _open_slcan(channel: str, options: Mapping[str, object], world: World, *, ec
 
 
 def _install(where: str, error: Exception) -> str:
-    return f"{where}: {_reason(error)}; install the adapter's library and driver"
+    what = "'sgw-bench[serial]'" if "slcan" in where else "the adapter's library and driver"
+    return f"{where}: {_reason(error)}; install {what}"
 
 
 def _descriptor(bus: can.BusABC) -> int | None:

@@ -37,19 +37,24 @@ _FRAMES = b"tTrRdDbBzZ"
 class WatchedPort:
     """A serial port as python-can uses it, whose incoming lines are looked at on their way.
 
-    `refused`: how many commands were answered with BEL; `flags`: all status flags told since they were last taken.
+    `refused`: how many commands were answered with BEL; `noise`: how many bytes were no ASCII, on which python-can would stumble
+    for good; `flags`: all status flags told since they were last taken.
     """
 
     def __init__(self, port: Any) -> None:
         self._port = port
         self._line = bytearray()
         self.refused = 0
+        self.noise = 0
         self.flags = 0
         self.tells_flags = False
 
     def read(self, size: int = 1) -> bytes:
         """Read, and look."""
         data: bytes = self._port.read(size)
+        if not data.isascii():
+            self.noise += 1
+            data = bytes(byte if byte < 0x80 else 0x3F for byte in data)
         for byte in data:
             if byte == 0x07:
                 self.refused += 1
@@ -63,10 +68,10 @@ class WatchedPort:
                 self._line.append(byte)
         return data
 
-    def take(self) -> tuple[int, int]:
-        """Return (refused, flags) since the last call."""
-        taken = self.refused, self.flags
-        self.refused = self.flags = 0
+    def take(self) -> tuple[int, int, int]:
+        """Return (refused, noise, flags) since the last call."""
+        taken = self.refused, self.noise, self.flags
+        self.refused = self.noise = self.flags = 0
         return taken
 
     def ask_flags(self) -> None:
