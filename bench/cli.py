@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import cli_portal, cli_serve
+from bench import cli_portal, cli_serve, cli_vci
 
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C ended: 128 and the number of SIGINT."""
@@ -24,6 +24,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,  # plain help is on the screen in half the time
 )
+
+app.add_typer(cli_vci.app, name="vci")
 
 
 def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature

@@ -15,7 +15,7 @@ from vci_driver.contract_rig import VIRTUAL, CannotCheck, ContractBroken, Place,
 from wire.clock import stopwatch
 from wire.errors import NotOnThisCarrier, WorldStopped
 
-__all__ = ["CHECKS", "VIRTUAL", "Check", "Place", "Result", "Setup", "Verdict", "run_check", "run_contract"]
+__all__ = ["CHECKS", "VIRTUAL", "Check", "Place", "Result", "Setup", "Verdict", "open_rig", "run_check", "run_contract"]
 
 HANG_S = 60.0
 """Longer than the longest check with all its patience: a check that runs for longer hangs inside the driver."""

@@ -164,7 +164,9 @@ def missing_channel(rig: Rig) -> None:
         raise ContractBroken(
             f"opening {name!r}, which is not there, raised {type(error).__name__} ({error}) and not ChannelUnavailable"
         ) from error
-    raise ContractBroken(f"{name!r} was opened: if it is there, name one that is not (--missing NAME)")
+    raise ContractBroken(
+        f"{name!r} was opened: if it is there, name one that is not (--missing NAME; --missing '' if every name is a channel)"
+    )
 
 
 def _sentence(error: Exception) -> None:
@@ -174,16 +176,20 @@ def _sentence(error: Exception) -> None:
 
 
 def detect(rig: Rig) -> None:
-    """What the driver detects can be opened."""
+    """What the driver detects is described, and the channel under test, if among it, can be opened so."""
     rig.one.close()
     name = rig.setup.one.driver
-    for found in driver(name).detect():
+    everything = driver(name).detect()
+    for found in everything:
         expect(
             found.driver == name, f"detect() found {found.channel!r} for the driver {found.driver!r}, not for {name!r}"
         )
-        expect(bool(found.description), f"detect() does not describe {found.channel!r}")
-        if rig.setup.peer is None or found.channel != rig.setup.peer.channel:  # that one is open
-            try:
-                rig.open_found(found).close()
-            except CarrierFault as fault:
-                raise ContractBroken(f"detect() found {found.channel!r}, which cannot be opened: {fault}") from fault
+        expect(bool(found.channel and found.description), f"detect() does not describe {found.channel!r}")
+    mine = [found for found in everything if found.channel == rig.setup.one.channel]
+    if everything and not mine:  # another adapter may stand on a live bus: opening it could disturb that
+        raise CannotCheck(f"detected: {', '.join(found.channel for found in everything)}; not the channel under test")
+    for found in mine:
+        try:
+            rig.open_found(found).close()
+        except CarrierFault as fault:
+            raise ContractBroken(f"detect() found {found.channel!r}, which cannot be opened: {fault}") from fault

@@ -56,6 +56,8 @@ FLAGS_PERIOD_NS = 500_000_000
 """How often a serial adapter that tells its status flags is asked for them: a lost frame is known soon, the line stays free."""
 GARBLED = (ValueError, IndexError)
 """What python-can's slcan raises on a line that is no frame: half a one at the start, or noise."""
+NOT_LOOKED_FOR = frozenset({"socketcand", "serial"})
+"""Interfaces that look for too long, or find what is none of theirs."""
 CARRIES_ALL = frozenset({"virtual"})
 """Interfaces that pass FD frames whatever they say of themselves."""
 SPELLED_OUT = frozenset({"virtual", "udp_multicast", "socketcan", "slcan"})
@@ -276,8 +278,9 @@ class PythonCanDriver:
     def detect(self) -> tuple[FoundChannel, ...]:
         """Ask python-can which channels it sees; it prints nothing about libraries that are not installed.
 
-        It does not look for socketcand, which would wait four seconds for a server's beacon: open that by its name. An
-        interface that breaks while it looks is logged and keeps no other from being found.
+        It does not look for socketcand, which would wait four seconds for a server's beacon, nor for the interface serial,
+        which takes any serial port for its own: open those by name. An interface that breaks while it looks is logged and
+        keeps no other from being found.
         """
         found = []
         for config in _configs():
@@ -292,7 +295,7 @@ class PythonCanDriver:
 def _configs() -> list[Mapping[str, object]]:
     configs: list[Mapping[str, object]] = []
     for name in BACKENDS:
-        if name == "socketcand":
+        if name in NOT_LOOKED_FOR:
             continue
         try:
             with _nothing_printed():
