@@ -5,7 +5,7 @@ from __future__ import annotations
 from vci_driver.api import ChannelClosed, ChannelLost, ChannelUnavailable, InterfaceMissing
 from vci_driver.contract_rig import CannotCheck, ContractBroken, Rig, expect
 from vci_driver.registry import driver
-from wire.errors import CarrierFault, LocalMisuse, NotOnThisCarrier
+from wire.errors import BenchError, LocalMisuse, NotOnThisCarrier
 from wire.frame import Frame
 
 UNKNOWN_OPTION = "sgw_no_such_option"
@@ -176,7 +176,7 @@ def _sentence(error: Exception) -> None:
 
 
 def detect(rig: Rig) -> None:
-    """What the driver detects is described, and the channel under test, if among it, can be opened so."""
+    """What the driver detects is described, and can be opened as it is told (tried with the channel under test)."""
     rig.one.close()
     name = rig.setup.one.driver
     everything = driver(name).detect()
@@ -191,5 +191,5 @@ def detect(rig: Rig) -> None:
     for found in mine:
         try:
             rig.open_found(found).close()
-        except CarrierFault as fault:
+        except BenchError as fault:
             raise ContractBroken(f"detect() found {found.channel!r}, which cannot be opened: {fault}") from fault

@@ -182,7 +182,7 @@ class Rig:
         """Run until `done()`; it is broken, in the words of `missing`, when patience ends."""
         if not self.world.run_until(done, PATIENCE_NS):
             told = "".join(f"; it told: {fault}" for fault in (*self.faults, *self.peer_faults))
-            raise ContractBroken(f"{missing} within {PATIENCE_NS // 10**9} s{told}")
+            raise ContractBroken(f"{missing} within {PATIENCE_NS / 1e9:g} s{told}")
 
     def quiet(self) -> None:
         """Let some time pass in which nothing is to happen."""

@@ -21,6 +21,7 @@ ENTRY_POINT_GROUP = "sgw_bench.drivers"
 DRIVERS: Mapping[str, str] = {
     "virtual": "vci_driver.drivers.virtual:VirtualDriver",
     "python_can": "vci_driver.drivers.python_can:PythonCanDriver",
+    "replay": "vci_driver.drivers.replay:ReplayDriver",
 }
 """Driver name: `module:class`."""
 

@@ -22,6 +22,7 @@ DOCUMENTS = (
     "docs/vehicles.md",
     "docs/ci.md",
     "docs/traces.md",
+    "docs/drivers.md",
 )
 FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FROM_THE_CHECKOUT = ("source ", "tools/")

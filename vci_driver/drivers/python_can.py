@@ -34,11 +34,12 @@ from vci_driver.api import (
     RawChannel,
 )
 from vci_driver.channel import BaseChannel
+from vci_driver.drivers.can_messages import to_frame, to_message
 from vci_driver.drivers.dropped import DropCounter
 from vci_driver.drivers.slcan_port import DATA_OVERRUN, RECEIVE_FULL, WatchedPort, lock_port, release, watch
 from wire.clock import RealClock
 from wire.errors import LocalMisuse, NotOnThisCarrier
-from wire.frame import EXTENDED, EXTENDED_MASK, Frame
+from wire.frame import Frame
 from wire.world import World
 
 LOG = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class PythonCanChannel(BaseChannel):
                 return
             self._awaiting_echo.append(frame)
         try:
-            self._bus.send(_message(frame))
+            self._bus.send(to_message(frame))
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the world goes on
             self.lose(f"{self.name} could not send {frame!r}: {_reason(error)}; is the adapter still plugged in?")
             return
@@ -193,7 +194,7 @@ class PythonCanChannel(BaseChannel):
     def _take(self, message: can.Message) -> None:
         if self.is_dead() or message.is_error_frame or message.is_remote_frame:
             return
-        frame = _frame(message)
+        frame = to_frame(message)
         if self._awaiting_echo and self._is_echo(frame):
             return
         self.deliver(frame, int(message.timestamp * 1_000_000_000))
@@ -391,21 +392,6 @@ def _descriptor(bus: can.BusABC) -> int | None:
     except NotImplementedError:
         return None
     return fd if fd >= 0 else None
-
-
-def _message(frame: Frame) -> can.Message:
-    return can.Message(
-        arbitration_id=frame.can_id & EXTENDED_MASK,
-        is_extended_id=frame.can_id >= EXTENDED,
-        data=frame.data,
-        is_fd=frame.fd,
-        bitrate_switch=frame.brs,
-    )
-
-
-def _frame(message: can.Message) -> Frame:
-    can_id = message.arbitration_id | (EXTENDED if message.is_extended_id else 0)
-    return Frame(can_id, bytes(message.data), message.is_fd, message.bitrate_switch)
 
 
 def _reason(error: BaseException) -> str:
