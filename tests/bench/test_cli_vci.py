@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from command_line import CHECKOUT, here, in_a_process
 from slcan_adapter import desk
 
 from bench.cli_vci import _flow
+from wire.errors import CarrierFault
 
 FAULTY = """
 from functools import partial
@@ -354,3 +356,40 @@ def test_a_recording_is_checked_in_virtual_time(
     )
     assert done.returncode == 0, done.stdout
     assert "a recording answers what was recorded" in done.stdout
+
+
+def test_on_a_machine_without_adapters_the_list_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vci_driver.registry.detect", lambda: ((), {"blind": CarrierFault("no licence")}))
+    monkeypatch.setattr("vci_driver.registry.driver_names", lambda: ("virtual", "lost"))
+    monkeypatch.setattr("vci_driver.registry._foreign", lambda: {"lost": EntryPoint("lost", "nowhere:X", "g")})
+    done = here(monkeypatch, capsys)("vci", "list", cwd=tmp_path, COLUMNS="200")
+    assert done.returncode == 0
+    assert "cannot be loaded: driver 'lost'" in done.stdout
+    assert "no channel was detected" in done.stdout
+    assert "could not look blind: no licence" in done.stdout
+
+
+@pytest.mark.realtime
+def test_a_driver_that_opens_nothing_but_errors_has_its_rows_say_so(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Awful:
+        name = "awful"
+
+        def open(self, *_: object) -> None:
+            raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("vci_driver.registry.driver", lambda _: Awful())
+    done = here(monkeypatch, capsys)("vci", "check", "awful", "--channel", "x", cwd=installed, COLUMNS="200")
+    assert done.returncode == 1
+    assert {reason[:37] for _, reason in rows(done.stdout).values()} == {"raised ZeroDivisionError: oh (expected"[:37]}
+
+
+def test_the_virtual_driver_needs_no_channel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = here(monkeypatch, capsys)("vci", "check", "virtual", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "virtual: 25 passed, 2 skipped" in done.stdout

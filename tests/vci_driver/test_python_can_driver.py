@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import socket
+import sys
 from collections.abc import Iterator
 
 import can
 import pytest
 from channel_pair import multicast_port, real_world
 
-from vci_driver.api import ChannelClosed, ChannelLost, ChannelUnavailable, InterfaceMissing
+from vci_driver.api import ChannelClosed, ChannelLost, ChannelUnavailable, FramesLost, InterfaceMissing
+from vci_driver.drivers.dropped import DropCounter
 from vci_driver.drivers.python_can import MAX_AWAITING_ECHO, PythonCanChannel, PythonCanDriver
 from vci_driver.registry import open_channel
 from wire.clock import stopwatch
@@ -272,3 +276,100 @@ def test_an_interface_that_breaks_while_it_looks_keeps_no_other_from_being_found
     monkeypatch.setattr(can, "detect_available_configs", look)
     assert [channel.channel for channel in PythonCanDriver().detect()] == ["one"]
     assert "'kvaser' broke" in caplog.text
+
+
+# ---- frames that the kernel dropped
+
+
+class DatagramBus(BrokenBus):
+    """A bus on a socket, as python-can's are: what nobody reads in time the kernel drops."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        self.far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.far.connect(self.socket.getsockname())
+
+    def arrive(self, number: int) -> None:
+        self.far.send(number.to_bytes(4, "big"))
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def _recv_internal(self, timeout: float | None) -> tuple[can.Message | None, bool]:
+        try:
+            data = self.socket.recv(8)
+        except BlockingIOError:
+            return None, False
+        return can.Message(arbitration_id=7, data=data, is_extended_id=False), False
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.socket.close()
+        self.far.close()
+
+
+@pytest.mark.realtime
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux counts what it drops")
+def test_what_the_kernel_dropped_is_told_with_its_number_and_late_echoes_still_confirm(world: World) -> None:
+    bus = DatagramBus()
+    bus.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    channel = PythonCanChannel(bus, world, "datagram:0", echo=True)
+    bus.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # the channel asked for more
+    told: list[tuple[str, object]] = []
+    channel.on_fault = lambda fault: told.append(("fault", fault))
+    channel.on_sent = lambda frame: told.append(("sent", int.from_bytes(frame.data, "big")))
+    channel.listen(None, lambda frame: told.append(("heard", frame)))
+    for number in range(100):
+        channel.send(Frame(7, number.to_bytes(4, "big")))
+        bus.arrive(number)
+    assert world.run_until(lambda: any(kind == "fault" for kind, _ in told), 5 * S)
+    arrived = sum(kind == "sent" for kind, _ in told)
+    (fault,) = [fault for kind, fault in told if kind == "fault"]
+    assert isinstance(fault, FramesLost)
+    assert 0 < arrived < 100
+    assert fault.count == 100 - arrived
+    assert f"datagram:0: the system dropped {fault.count} frames" in str(fault)
+    bus.arrive(99)  # the echo of the last one proves all before it
+    assert world.run_until(lambda: ("sent", 99) in told, 5 * S)
+    assert [number for kind, number in told if kind == "sent"] == list(range(100))
+    assert not any(kind == "heard" for kind, _ in told)
+    bus.arrive(99)  # and from then on only the next in turn is one's own
+    assert world.run_until(lambda: any(kind == "heard" for kind, _ in told), 5 * S)
+    channel.close()
+
+
+def test_what_is_no_socket_or_cannot_be_counted_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    for descriptor in (None, reading):
+        counter = DropCounter(descriptor)
+        assert counter.take() == 0
+        counter.close()
+    os.close(reading)
+    os.close(writing)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as watched:
+        counting = DropCounter(watched.fileno())
+        monkeypatch.setattr("vci_driver.drivers.dropped.MEMINFO_LEN", 3)  # as an older kernel answers
+        assert counting.take() == 0
+        assert DropCounter(watched.fileno()).take() == 0
+        counting.close()
+        counting.close()
+
+
+@pytest.mark.realtime
+def test_a_channel_that_carries_classic_frames_only_refuses_the_others(world: World) -> None:
+    channel = PythonCanChannel(BrokenBus(), world, "broken:0", echo=False, fd=False)
+    with pytest.raises(LocalMisuse, match="broken:0 carries classic CAN only"):
+        channel.send(Frame(1, bytes(12), fd=True))
+    channel.send(FRAME)
+    channel.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "says"), [("recieve_own_messages", "Did you mean 'receive_own_messages'"), ("zz", "has no option 'zz'")]
+)
+def test_a_misspelt_option_of_a_known_interface_is_refused(world: World, option: str, says: str) -> None:
+    with pytest.raises(LocalMisuse, match=says):
+        open_channel("python_can", "x", {"interface": "virtual", option: 1}, world)

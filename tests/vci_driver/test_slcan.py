@@ -300,3 +300,66 @@ def test_a_plug_that_was_pulled_between_two_requests_is_told_by_the_next_at_once
             link.send_functional(b"\x3e\x00")
         assert passed() < 5
         channel.close()
+
+
+# ---- where a port has no descriptor, a thread reads
+
+
+@pytest.fixture
+def no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> int:
+        raise NotImplementedError
+
+    monkeypatch.setattr("can.interfaces.slcan.slcanBus.fileno", refuse)
+
+
+@pytest.mark.usefixtures("no_descriptor")
+def test_a_thread_tells_the_same_of_lines_flags_and_the_plug(world: World) -> None:
+    with desk({"refuses": ("t7",)}) as stand:
+        channel, faults = opened(world, stand)
+        heard: list[Frame] = []
+        channel.listen(None, heard.append)
+        stand.say(0, b"T1\rt71401A\r\xff\r")
+        assert world.run_until(lambda: len(faults) == 2, 5 * S)
+        assert world.run_until(lambda: bool(heard), 5 * S)
+        channel.send(FRAME)
+        assert world.run_until(lambda: len(faults) == 3, 5 * S)
+        assert all(isinstance(fault, FramesLost) for fault in faults)
+        stand.pull(0)
+        assert world.run_until(lambda: len(faults) == 4, 5 * S)
+        assert isinstance(faults[3], ChannelLost)
+        channel.close()
+
+
+def test_a_port_that_takes_no_more_commands_is_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with desk({}) as stand:
+        channel, faults = opened(world, stand)
+        monkeypatch.setattr("vci_driver.drivers.slcan_port.WatchedPort.ask_flags", gone)
+        assert world.run_until(lambda: bool(faults), 5 * S)
+        assert "does not take commands: [Errno 5]" in str(faults[0])
+        channel.close()
+
+
+def test_an_adapter_that_vanishes_while_it_is_opened_is_one_sentence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk({}) as stand:
+
+        def vanish(*_: object) -> bytes:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr("vci_driver.drivers.slcan_port._ask", vanish)
+        with pytest.raises(ChannelUnavailable, match="Input/output error; is the adapter still plugged in"):
+            opened(world, stand)
+
+
+def test_an_adapter_on_a_busy_bus_is_opened_among_its_frames(world: World) -> None:
+    with desk({}) as stand:
+        stand.adapters[0].to_host += b"t7140\r" * 30
+        stand.say(0, b"")
+        channel, faults = opened(world, stand)
+        assert faults == []
+        channel.close()
