@@ -327,7 +327,8 @@ def _open_bus(interface: str, channel: str, options: Mapping[str, object]) -> ca
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise InterfaceMissing(f"python-can has no interface {interface!r}.{hint} It has {', '.join(sorted(BACKENDS))}")
     try:
-        return can.Bus(channel=channel, interface=interface, **options)  # type: ignore[arg-type]
+        with _nothing_printed():
+            return can.Bus(channel=channel, interface=interface, **options)  # type: ignore[arg-type]
     except (can.CanInterfaceNotImplementedError, NotImplementedError, ImportError, NameError) as error:
         # NameError: kvaser without its library, whose functions are then undefined names
         raise InterfaceMissing(_install(where, error)) from error
