@@ -22,6 +22,7 @@ DRIVERS: Mapping[str, str] = {
     "virtual": "vci_driver.drivers.virtual:VirtualDriver",
     "python_can": "vci_driver.drivers.python_can:PythonCanDriver",
     "replay": "vci_driver.drivers.replay:ReplayDriver",
+    "socketcan": "vci_driver.drivers.socketcan:SocketCanDriver",
 }
 """Driver name: `module:class`."""
 

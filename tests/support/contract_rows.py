@@ -70,4 +70,5 @@ ROWS: Mapping[str, Callable[[], AbstractContextManager[Setup]]] = {
     "udp multicast": multicast,
     "slcan over a pty": serial_pair,
     "python-can on vcan": kernel("python_can", interface="socketcan", fd=True),
+    "socketcan on vcan": kernel("socketcan"),
 }
