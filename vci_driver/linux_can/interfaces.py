@@ -95,15 +95,15 @@ class InterfaceWatch:
             except BlockingIOError:
                 return found
             except OSError:  # ENOBUFS: more news than the socket holds
-                return [self.now()]
+                return self._as_it_stands()
             found += (interface for interface in read_links(data) if interface.name == self.name)
 
-    def now(self) -> Interface:
-        """Return how it stands."""
-        for interface in interfaces():
-            if interface.name == self.name:
-                return interface
-        return Interface(name=self.name, index=0, can=False, up=False, gone=True)
+    def _as_it_stands(self) -> list[Interface]:
+        try:
+            there = [interface for interface in interfaces() if interface.name == self.name]
+        except OSError:  # no answer is no news
+            return []
+        return there or [Interface(name=self.name, index=0, can=False, up=False, gone=True)]
 
     def close(self) -> None:
         """Stop watching."""

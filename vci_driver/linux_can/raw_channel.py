@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from struct import Struct
-from typing import Protocol
 
 from vci_driver.api import ChannelClosed, ChannelLost, FramesLost, OtherSender
+from vci_driver.linux_can.backlog import Backlog
+from vci_driver.linux_can.counters import RawCounters
 from vci_driver.linux_can.error_frames import read_error
 from vci_driver.linux_can.frames import (
     CAN_RAW_FILTER,
@@ -27,7 +27,8 @@ from vci_driver.linux_can.frames import (
     pack,
     unpack,
 )
-from vci_driver.linux_can.interfaces import Interface
+from vci_driver.linux_can.interfaces import Interface, InterfaceWatch
+from vci_driver.linux_can.listener_table import Listeners, ListenerTable
 from vci_driver.linux_can.raw_socket import (
     INTERFACE_AWAY,
     MSG_CONFIRM,
@@ -41,52 +42,16 @@ from vci_driver.linux_can.raw_socket import (
     told_stamp_ns,
 )
 from vci_driver.linux_can.read_pace import ReadPace
-from wire.clock import NS_PER_MS, NS_PER_S, RealClock
+from wire.clock import RealClock
 from wire.errors import CarrierFault, NotOnThisCarrier
 from wire.frame import Frame, format_can_id
 from wire.world import World
 
 LOG = logging.getLogger(__name__)
-RETRY_NS = NS_PER_MS
-"""A full transmit queue is tried again so often: at 500 kbit/s it has sent some four frames meanwhile."""
-RETRY_LIMIT_NS = NS_PER_S
-"""A frame that waited so long is given up: who sent it has given it up too (N_As)."""
-BACKLOG_MAX = 1024
-"""Frames that wait for a full transmit queue: more than a message of 4095 bytes has (586), sent by who waits for nothing."""
 AWAITING_ECHO_MAX = 1024
 """Own frames whose echo is still to come; the oldest are forgotten beyond."""
 
 _head = Struct("=IB").unpack_from
-Listeners = tuple[Callable[[Frame], None], ...]
-
-
-class Watch(Protocol):
-    """What the channel needs of `InterfaceWatch`."""
-
-    socket: socket.socket
-
-    def news(self) -> list[Interface]:
-        """Return what happened to the interface since the last call."""
-
-    def close(self) -> None:
-        """Stop watching."""
-
-
-@dataclass(slots=True, kw_only=True)
-class RawCounters:
-    """What went through a channel since it was opened. `errors`: error frames and refusals by kind."""
-
-    sent: int = 0
-    received: int = 0
-    lost: int = 0
-    """Frames that the kernel dropped because nobody read them in time."""
-    other_senders: int = 0
-    """Frames of others with an identifier of our own."""
-    retries: int = 0
-    """Attempts to send that found the transmit queue full."""
-    given_up: int = 0
-    """Frames that found it full for too long, or the backlog too."""
-    errors: Counter[str] = field(default_factory=Counter)
 
 
 class SocketCanChannel:
@@ -100,7 +65,7 @@ class SocketCanChannel:
         options: RawSocketOptions,
         *,
         connect: Callable[[Interface], socket.socket],
-        watch: Watch,
+        watch: InterfaceWatch,
     ) -> None:
         self.name = f"socketcan:{interface.name}"
         self.on_sent: Callable[[Frame], None] | None = None
@@ -114,17 +79,15 @@ class SocketCanChannel:
         self._connect = connect
         self._watch = watch
         self._closed = False
-        self._wanted: dict[int, Listeners] = {}
-        self._wanted_all: Listeners = ()
-        self._own_ids: set[int] = set()
+        self._listeners = ListenerTable(self._other_sender)
+        self._own_ids = self._listeners.own_ids
         self._others_told: set[int] = set()
         self._table: dict[int, Listeners] = {}
         self._everything: Listeners = ()
         self._pace = ReadPace()
         self._delivered: deque[Frame] = deque()
         self._awaiting_echo: deque[Frame] = deque(maxlen=AWAITING_ECHO_MAX)
-        self._backlog: deque[tuple[int, Frame]] = deque()
-        self._retry = world.timer(f"{self.name}/retry", self._on_retry)
+        self._backlog = Backlog(world, self.name, self.counters, attempt=self._attempt, on_empty=self._on_backlog_empty)
         self._own = 0
         self._stamp_ns: int | None = None
         self._fd_refused = False
@@ -140,7 +103,7 @@ class SocketCanChannel:
         made = self._connect(interface)
         try:
             set_up(made, self._options, fd=fd, echo=echo)
-            made.setsockopt(SOL_CAN_RAW, CAN_RAW_FILTER, self._filters())
+            made.setsockopt(SOL_CAN_RAW, CAN_RAW_FILTER, filters(self._listeners.wanted()))
         except OSError:
             made.close()
             raise
@@ -166,7 +129,11 @@ class SocketCanChannel:
         try:
             self._transmit(pack(frame))
         except OSError as error:
-            self._not_sent(frame, error)
+            if error.errno in QUEUE_FULL:
+                self.counters.retries += 1
+                self._wait_for_room(frame)
+            else:
+                self._not_sent(frame, error)
             return
         self._is_sent(frame)
 
@@ -180,11 +147,7 @@ class SocketCanChannel:
 
     def listen(self, can_ids: Iterable[int] | None, listener: Callable[[Frame], None]) -> None:
         """Receive frames with these identifiers (None: all); the kernel lets no others through."""
-        if can_ids is None:
-            self._wanted_all = (*self._wanted_all, listener)
-        else:
-            for can_id in can_ids:
-                self._wanted[can_id] = (*self._wanted.get(can_id, ()), listener)
+        self._listeners.add(can_ids, listener)
         if self.fault is None:
             self._arrange()
 
@@ -227,57 +190,35 @@ class SocketCanChannel:
                     )
                 )
         elif self._backlog:
-            self._queue(frame)
-        else:
-            try:
-                self._transmit(pack(frame))
-            except OSError as error:
-                self._not_sent(frame, error)
-            else:
-                self._is_sent(frame)
+            self._backlog.add(frame)
+        elif not self._attempt(frame):
+            self._wait_for_room(frame)
+
+    def _attempt(self, frame: Frame) -> bool:
+        """Send, and return whether that settled it: False while the transmit queue is full."""
+        try:
+            self._transmit(pack(frame))
+        except OSError as error:
+            if error.errno in QUEUE_FULL:
+                self.counters.retries += 1
+                return False
+            self._not_sent(frame, error)
+            return True
+        self._is_sent(frame)
+        return True
 
     def _not_sent(self, frame: Frame, error: OSError) -> None:
-        number = error.errno
-        if number in QUEUE_FULL:
-            self.counters.retries += 1
-            self._queue(frame)
-        elif number in INTERFACE_AWAY:
-            self._lose(INTERFACE_AWAY[number])
+        if error.errno in INTERFACE_AWAY:
+            self._lose(INTERFACE_AWAY[error.errno])
         else:
             self.counters.errors[f"not sent: {reason(error)}"] += 1
             self._tell(CarrierFault(f"{self.name} did not take {frame!r}: {reason(error)}"))
 
-    def _queue(self, frame: Frame) -> None:
-        """Keep a frame until the transmit queue has room; none overtakes another."""
-        if len(self._backlog) >= BACKLOG_MAX:
-            self.counters.given_up += 1
-            return
-        now_ns = self._world.now_ns
-        self._backlog.append((now_ns, frame))
-        if not self._held_up:
-            self._held_up = True
-            self._retry.set(now_ns + RETRY_NS)
+    def _wait_for_room(self, frame: Frame) -> None:
+        self._held_up = True
+        self._backlog.add(frame)
 
-    def _on_retry(self, now_ns: int) -> None:
-        backlog = self._backlog
-        while backlog:
-            queued_ns, frame = backlog[0]
-            if now_ns - queued_ns > RETRY_LIMIT_NS:
-                self.counters.given_up += 1
-                backlog.popleft()
-                continue
-            try:
-                self._transmit(pack(frame))
-            except OSError as error:
-                if error.errno in QUEUE_FULL:
-                    self.counters.retries += 1
-                    self._retry.set(now_ns + RETRY_NS)
-                    return
-                backlog.popleft()
-                self._not_sent(frame, error)  # a loss empties the backlog
-                continue
-            backlog.popleft()
-            self._is_sent(frame)
+    def _on_backlog_empty(self) -> None:
         self._held_up = self._closed or self.fault is not None
 
     def _confirm_delivered(self) -> None:
@@ -290,10 +231,12 @@ class SocketCanChannel:
 
     def _read(self) -> None:
         """Read what this wake-up is to read, and deliver it."""
+        receive, mtu, connection = self._receive, self._mtu, self._socket
+        if connection is None:
+            return  # closed or lost since this wake-up was noted
         pace = self._pace
         planned = pace.plan()
         found = 0
-        receive, mtu, connection = self._receive, self._mtu, self._socket
         while found < planned:
             try:
                 raw = receive(mtu)
@@ -347,8 +290,7 @@ class SocketCanChannel:
 
     def _look_for_losses(self) -> None:
         """Compare the kernel's count of dropped frames with what it was: this is what SO_RXQ_OVFL would tell with each frame."""
-        if self._socket is None:
-            return
+        assert self._socket is not None
         drops = frames_dropped(self._socket)
         lost = drops - self._drops_seen & 0xFFFF_FFFF
         if lost:
@@ -384,19 +326,13 @@ class SocketCanChannel:
 
     def _arrange(self) -> None:
         """Make the table of listeners, and have the kernel let pass what stands in it."""
-        self._everything = self._wanted_all
-        self._table = {can_id: (*specific, *self._wanted_all) for can_id, specific in self._wanted.items()}
-        for can_id in self._own_ids:
-            self._table[can_id] = (self._other_sender, *self._table.get(can_id, self._wanted_all))
+        self._table, self._everything = self._listeners.build()
         if self._socket is None:
             return
         try:
-            self._socket.setsockopt(SOL_CAN_RAW, CAN_RAW_FILTER, self._filters())
+            self._socket.setsockopt(SOL_CAN_RAW, CAN_RAW_FILTER, filters(self._listeners.wanted()))
         except OSError as error:
             self._failed(error)
-
-    def _filters(self) -> bytes:
-        return filters(None if self._wanted_all else {*self._wanted, *self._own_ids})
 
     def _learn(self, can_id: int) -> None:
         """Listen, from its first use on, for others that send with our identifier."""
@@ -420,9 +356,9 @@ class SocketCanChannel:
 
     def _on_news(self) -> None:
         """Take note of what became of the interface."""
-        for interface in self._watch.news():
+        for interface in () if self._closed else self._watch.news():
             if self._closed:
-                return
+                return  # by who was just told
             if interface.gone or not interface.can:
                 self._lose("is gone")
             elif not interface.up:
@@ -473,7 +409,6 @@ class SocketCanChannel:
         self._delivered.clear()
         self._awaiting_echo.clear()
         self._backlog.clear()
-        self._retry.set(None)
 
     def _tell(self, fault: CarrierFault) -> None:
         LOG.info("%s", fault)
