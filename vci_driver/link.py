@@ -25,6 +25,7 @@ from vci_driver.link_errors import (
     service_name,
 )
 from vci_driver.link_peer import POSITIVE, SESSION_ANSWER_LEN, LinkCounters, LinkOptions, Peer, answers_only
+from vci_driver.link_transport import AttachedTransport, Transport
 from wire.clock import NS_PER_MS, NS_PER_S
 from wire.endpoint import Carrier, Endpoint
 from wire.errors import CarrierFault, CarrierTimeout, LocalMisuse, RemoteTimeout
@@ -57,6 +58,7 @@ class DiagnosticLink:
     """Blocking requests to the control units of one car.
 
     `carriers[n]` is the tester's place on the bus that `EcuEntry.port == n` names; functional requests go out on port 0.
+    With a `transport` of its own (`vci_driver.kernel_isotp`) there are no carriers.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class DiagnosticLink:
         car: CarMap,
         options: LinkOptions | None = None,
         name: str = "tester",
+        transport: AttachedTransport | None = None,
     ) -> None:
         self.world = world
         self.car = car
@@ -78,8 +81,9 @@ class DiagnosticLink:
         self.name = name
         self._virtual = world.virtual
         self._overall_ns = self.options.overall_limit_ns
-        self._stack = stack = _Stack(name, len(carriers))
-        self._events = stack.events
+        stack = _Stack(name, len(carriers)) if transport is None else None
+        self._stack: Transport = stack if stack is not None else cast("Transport", transport)
+        self._events = self._stack.events
         self._isotp = self.options.isotp or IsoTpOptions(padding=car.padding, tx_dl=64 if car.fd else 8, brs=car.brs)
         self._peers: dict[str, Peer] = {}
         for entry in car.ecus:
@@ -87,7 +91,7 @@ class DiagnosticLink:
         self._functional = (
             None
             if car.functional_id is None
-            else stack.add(0, tx_id=car.functional_id, rx_id=None, options=self._isotp)
+            else self._stack.add(0, tx_id=car.functional_id, rx_id=None, options=self._isotp)
         )
         self._functional_sends: deque[FunctionalExchange | None] = deque()
         self._exchange: FunctionalExchange | None = None
@@ -95,7 +99,13 @@ class DiagnosticLink:
         self._keep_alive = world.timer(f"{name}/keep-alive", self._on_keep_alive)
         self._keep_alive_peers: tuple[Peer, ...] | None = None
         self._keep_alive_ns = 0
-        self._endpoint = Endpoint(world, stack, self._ports(carriers), events=stack.events, on_events=self._collect)
+        if stack is not None:
+            self._flush = Endpoint(
+                world, stack, self._ports(carriers), events=stack.events, on_events=self._collect
+            ).flush
+        elif transport is not None:
+            self._flush = self._collect  # a transport of its own sends by itself
+            transport.attach(self._collect, self._on_fault)
         for carrier in carriers:
             if hasattr(carrier, "on_fault"):
                 carrier.on_fault = self._on_fault
@@ -152,7 +162,7 @@ class DiagnosticLink:
         peer.limit_ns = now_ns + self._overall_ns
         peer.results.clear()
         self._stack.send(peer.channel, payload, now_ns)
-        self._endpoint.flush()
+        self._flush()
         return peer
 
     def wait(self, peer: Peer) -> bytes:
@@ -187,7 +197,7 @@ class DiagnosticLink:
     def _overall_limit(self, peer: Peer) -> None:
         limit_s = self._overall_ns / NS_PER_S
         self._stack.abort(peer.channel, self.world.now_ns)
-        self._endpoint.flush()
+        self._flush()
         self._fail(peer, StillPending, f"did not finish its answer within the overall limit of {limit_s:g} s")
 
     # ---- functional requests
@@ -220,7 +230,7 @@ class DiagnosticLink:
         )
         self._functional_sends.append(exchange)
         self._stack.send(self._functional, payload, self.world.now_ns)
-        self._endpoint.flush()
+        self._flush()
         self.world.run_until(lambda: exchange.finished or (exchange.sent and not wait), self._overall_ns)
         self._exchange = None
         exchange.close()
@@ -277,7 +287,7 @@ class DiagnosticLink:
                     peer.keep_alive_in_flight = True
                     self.counters.tester_present += 1
                     self._stack.send(peer.channel, TESTER_PRESENT, now_ns)
-        self._endpoint.flush()
+        self._flush()
 
     # ---- what the stack reports
 
@@ -479,4 +489,4 @@ class DiagnosticLink:
         for peer in self._peers.values():
             peer.keep_alive_in_flight = False
         self._functional_sends.clear()
-        self._endpoint.flush()
+        self._flush()
