@@ -14,7 +14,7 @@ from vci_driver.api import ChannelLost, ChannelUnavailable, RawChannel
 from vci_driver.car_map import CarMap, EcuEntry
 from vci_driver.kernel_isotp import KernelIsoTp
 from vci_driver.link import DiagnosticLink
-from vci_driver.link_errors import AnswerBroken, AnswerCutOff, NoAnswer, RequestNotTaken, StillPending
+from vci_driver.link_errors import AnswerBroken, AnswerCutOff, NoAnswer, RequestNotSent, RequestNotTaken, StillPending
 from vci_driver.link_peer import LinkOptions
 from vci_driver.registry import open_channel
 from wire.clock import stopwatch
