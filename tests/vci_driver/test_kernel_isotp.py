@@ -279,13 +279,12 @@ def test_requests_to_two_units_at_a_time_do_not_mix(rig: Rig) -> None:
 
 
 def test_an_interface_that_goes_down_in_the_middle_is_told_by_name_and_usable_again_after(rig: Rig) -> None:
-    rig.unit(lambda request: None if request[0] == 0x31 else b"\x7e\x00")
+    rig.unit(lambda request: rig.cable.down() if request[0] == 0x31 else b"\x7e\x00")
     link = rig.link()
-    rig.world.call_at(rig.world.now_ns + 50 * MS, rig.cable.down)
     passed = stopwatch()
     with pytest.raises(ChannelLost, match=f"{rig.cable.name}: the interface went down"):
         link.request("cluster", b"\x31\x01\x02\x03")
-    assert passed() < 4
+    assert passed() < 10  # and not the 120 s of all patience
     with pytest.raises(ChannelLost):
         link.request("cluster", b"\x3e\x00")
     link.recover()

@@ -533,6 +533,26 @@ def test_a_frame_that_nobody_waits_for_is_sent_all_the_same(desk: Desk) -> None:
     assert (desk.sent, len(desk.socket.out)) == ([], 2)
 
 
+def test_an_fd_frame_waits_for_room_like_any_other(desk: Desk) -> None:
+    desk.socket.send_errors.append(errno.ENOBUFS)
+    frame = Frame(0x714, bytes(12), fd=True)
+    desk.channel.send(frame)
+    assert desk.world.run_until(lambda: desk.sent == [frame], 10**10)
+    desk.channel.send(frame)
+    assert len(desk.socket.out) == 2
+
+
+def test_what_was_readable_when_the_interface_went_is_not_read_any_more(desk: Desk) -> None:
+    desk.channel.listen(None, desk.heard.append)
+    desk.watch.tell(replace(VCAN, up=False))
+    desk.socket.into(pack(FRAME))
+    desk.turn()
+    assert (desk.heard, len(desk.faults)) == ([], 1)
+    desk.channel.close()
+    desk.channel.close()
+    desk.channel.listen([1], desk.heard.append)
+
+
 # ---- opening
 
 
