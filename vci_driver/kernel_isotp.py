@@ -329,7 +329,7 @@ class KernelIsoTp:
         except OSError as error:
             self._socket_failed(channel, port, error)
             payload = b""
-        if payload:
+        if 0 < len(payload) <= MESSAGE_MAX_BYTES:  # of a longer one its first frame has told
             if channel.sending is not None and channel.taken:
                 self._sent(channel)  # who answers has heard it, even if its last frame escaped us
             self.events.append(Received(cast("Channel", channel), payload))

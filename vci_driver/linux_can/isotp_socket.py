@@ -29,7 +29,8 @@ from wire.isotp_door import (
 CAN_ISOTP = 6
 MESSAGE_MAX_BYTES = 8200
 """The longest message that every kernel takes: its buffer, where the module's parameter does not enlarge it."""
-READ_BYTES = 1 << 21
+READ_BYTES = MESSAGE_MAX_BYTES + 1
+"""So that a message which is too long shows itself."""
 
 _SOL_CAN_ISOTP = 106
 _OPTS, _RECV_FC, _LL_OPTS = 1, 2, 5
