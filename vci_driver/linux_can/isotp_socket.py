@@ -10,7 +10,7 @@ import socket
 from struct import Struct
 
 from vci_driver.api import ChannelUnavailable, InterfaceMissing
-from vci_driver.linux_can.frames import AF_CAN, CLASSIC_MTU, FD_BRS, FD_MTU
+from vci_driver.linux_can.frames import AF_CAN, FD_BRS, FD_MTU
 from vci_driver.linux_can.interfaces import Interface
 from vci_driver.linux_can.raw_socket import reason
 from wire.errors import NotOnThisCarrier
@@ -115,7 +115,3 @@ def transfer_error(number: int, *, frames_out: int) -> tuple[Exception, bool] | 
         errno.EILSEQ: (WrongSequenceNumber("a consecutive frame came out of turn, says the kernel"), False),
     }
     return meanings.get(number)
-
-
-MTU = {False: CLASSIC_MTU, True: FD_MTU}
-"""Frame size by whether CAN FD is in use."""
