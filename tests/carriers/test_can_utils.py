@@ -9,7 +9,7 @@ from pathlib import Path
 import can_utils
 import pytest
 from can.io import CanutilsLogReader
-from channel_pair import ChannelPair, open_pair
+from vcan_pair import ChannelPair, vcan_pair
 
 from wire.can_bus import CanBus
 from wire.frame import EXTENDED, EXTENDED_MASK, Frame
@@ -31,9 +31,9 @@ SPELLED = {
 """Frames as can-utils spell them."""
 
 
-@pytest.fixture
-def pair() -> Iterator[ChannelPair]:
-    with open_pair("vcan") as opened:
+@pytest.fixture(params=["socketcan", "python_can"])
+def pair(request: pytest.FixtureRequest) -> Iterator[ChannelPair]:
+    with vcan_pair(request.param) as opened:
         yield opened
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import can_utils
 import pytest
-from channel_pair import ChannelPair, open_pair
+from vcan_pair import ChannelPair, vcan_pair
 
 from wire.endpoint import Endpoint
 from wire.isotp_door import Failed, IsoTpOptions, Received, Sent
@@ -66,9 +66,9 @@ class Table:
         return found
 
 
-@pytest.fixture
-def pair() -> Iterator[ChannelPair]:
-    with open_pair("vcan") as opened:
+@pytest.fixture(params=["socketcan", "python_can"])
+def pair(request: pytest.FixtureRequest) -> Iterator[ChannelPair]:
+    with vcan_pair(request.param) as opened:
         yield opened
 
 

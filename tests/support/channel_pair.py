@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import can
 import pytest
-from kernel_can import require_vcan
 
 from wire.clock import RealClock
 from wire.world import World
