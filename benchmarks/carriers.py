@@ -1,6 +1,7 @@
 """`make benchmark-vcan`: the served car on a real carrier, beside plain `AF_CAN` sockets that exchange the same frames.
 
-Needs vcan0 (see tools/with-vcan). Rounds of the rows take turns; a row's figure is the median of its rounds.
+Needs vcan0 (see tools/with-vcan). Rounds of the rows take turns; a row's figure is the median of its rounds. The car's gateway is
+the shipped J533 without the millisecond that it takes to judge a request: that one is simulated, and would hide the rest.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from bench.bench import Bench
 from bench.bench_file import BenchSpec, CarAt, load_bench
 from bench.live.client import ControlClient
 from bench.live.reach import ServedProcess
+from sgw_sim.profile import FOLDER as PROFILES
 from wire.can_bus import CanBus
 from wire.frame import Frame
 from wire.world import World
@@ -50,7 +52,7 @@ title: A car with a long answer
 make: vag
 vin: WVWZZZAAZTW000042
 odometer_km: 150
-gateway: {profile: vag-j533, ecu: vag/gateway}
+gateway: {profile: gateway.yaml, ecu: vag/gateway}
 functional_ids: [0x700]
 buses: [obd, body]
 ecus:
@@ -314,6 +316,8 @@ def _wire_time_s() -> float:
 def write_vehicle(folder: Path) -> Path:
     """Write the vehicle with the long answer; return its file."""
     (folder / "long.yaml").write_text(UNIT, encoding="utf-8")
+    shipped = (PROFILES / "vag-j533.yaml").read_text(encoding="utf-8")
+    (folder / "gateway.yaml").write_text(shipped.replace("hold: 1 ms", "hold: 0 ms"), encoding="utf-8")
     path = folder / "car.yaml"
     path.write_text(VEHICLE, encoding="utf-8")
     return path

@@ -14,7 +14,7 @@ class EcuNode:
     `options` None: classic CAN, padded as the profile says.
     """
 
-    __slots__ = ("_functional", "_physical", "frame_sent", "name", "outputs", "server", "stack")
+    __slots__ = ("_functional", "_physical", "frame_sent", "name", "outputs", "pacing", "server", "stack")
 
     def __init__(self, server: UdsServer, options: IsoTpOptions | None = None) -> None:
         profile = server.profile
@@ -24,6 +24,7 @@ class EcuNode:
         self.stack = stack = IsoTpStack()
         self.outputs = stack.outputs
         self.frame_sent = stack.frame_sent
+        self.pacing = stack.pacing
         self._physical = stack.add(0, tx_id=profile.response_id, rx_id=profile.request_id, options=options)
         self._functional = [
             stack.add(0, tx_id=None, rx_id=can_id, options=options, functional=True)

@@ -143,6 +143,7 @@ class Gateway:
         self.log: deque[GatewayRecord] = deque(maxlen=LOG_LIMIT)
         self.stack = stack = IsoTpStack(len(transport))
         self.outputs = stack.outputs
+        self.pacing = stack.pacing
         self._released = released or (lambda _scope, _now_ns: False)
         self._own = stack.add(OBD, tx_id=own_ids[1], rx_id=own_ids[0], options=transport[OBD])
         self._routes = [self._add_route(spec, transport[OBD], transport[spec.port]) for spec in routes]

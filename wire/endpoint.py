@@ -36,6 +36,8 @@ class Core(Protocol):
     def next_deadline(self) -> int | None:
         """Return when `handle_timer` wants to be called next, or None."""
 
+    # A core may have `pacing(port) -> bool` too: whether it counts a separation time from the next confirmation.
+
 
 class Carrier(Protocol):
     """One place on a bus, virtual or real: what `wire.can_bus.BusPort` offers, and a VCI driver's raw channel."""
@@ -116,7 +118,16 @@ class Endpoint:
                 on_events()
             flush()
 
-        return on_sent
+        pacing: Callable[[int], bool] | None = getattr(self._core, "pacing", None)
+        if world.virtual or pacing is None:
+            return on_sent
+
+        def on_sent_in_real_time(frame: Frame) -> None:
+            if pacing(port):  # the instant that is being served began before the frame went out
+                world.look_at_the_clock()
+            on_sent(frame)
+
+        return on_sent_in_real_time
 
     def _on_timer(self, now_ns: int) -> None:
         self._core.handle_timer(now_ns)

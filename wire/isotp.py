@@ -510,6 +510,11 @@ class Channel:
                 limit_ms = self._options.n_cr_ns // 1_000_000
                 self._fail_receive(ConsecutiveFrameTimeout(f"no consecutive frame within {limit_ms} ms (N_Cr)"))
 
+    @property
+    def paced(self) -> bool:
+        """Whether the receiver asked for a separation time in the transfer that is under way."""
+        return self._stmin_ns > 0 and self._tx is not None
+
     def drop(self) -> None:
         """Forget everything in silence: the device lost its supply."""
         self._tx_state = _IDLE

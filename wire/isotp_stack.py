@@ -93,6 +93,11 @@ class IsoTpStack:
         if side.in_flight is None and (side.control or side.data):
             self._hand_over(port, side)
 
+    def pacing(self, port: int) -> bool:
+        """Return whether a separation time is counted from the confirmation of the frame in flight: it has to be exact."""
+        channel = self._ports[port].in_flight
+        return channel is not None and channel.paced
+
     def handle_timer(self, now_ns: int) -> None:
         """Let every channel do what is due."""
         for channel in tuple(self._active):

@@ -106,11 +106,6 @@ def test_can_fd_goes_both_ways(pair: ChannelPair, size: int) -> None:
     assert kernel_sends(table, message_of(size), *KERNEL_FD) == message_of(size)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="an echo that is read in the burst in which its frame was sent is confirmed at the burst's beginning: "
-    "the first gap is short by the time in between, milliseconds on a slow machine",
-)
 def test_our_frames_keep_the_distance_that_the_kernel_asks_for(pair: ChannelPair) -> None:
     frames = 10
     table = Table(pair, IsoTpOptions())
