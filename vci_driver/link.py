@@ -147,7 +147,9 @@ class DiagnosticLink:
         if peer.request is not None:
             self._give_up(peer)
         if not self._virtual:
-            world.run_for(0)  # between calls nobody moved the world's time: do what is overdue before the new request
+            # Between calls nobody moved the world's time: do what is overdue before the new request, which must not be
+            # answered by what was meant for an older one.
+            world.catch_up(anyway=peer.stale is not None)
         if self.fault is not None:  # known before, or found just now: the plug was pulled between two calls
             raise self.fault
         sid = payload[0]
@@ -214,7 +216,7 @@ class DiagnosticLink:
         if not 1 <= len(payload) <= room:
             raise LocalMisuse(f"a functional request has 1 to {room} bytes, one frame; this one has {len(payload)}")
         if not self._virtual:
-            self.world.run_for(0)
+            self.world.catch_up(anyway=True)
         if self.fault is not None:
             raise self.fault
         for peer in self._peers.values():

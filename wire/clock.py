@@ -129,6 +129,8 @@ class RealClock:
         left_ns = min(deadline_ns - self._read_ns, LONGEST_SLEEP_NS)
         if left_ns > COARSE_NS:
             return self._ready((left_ns - COARSE_NS // 2) // NS_PER_MS / 1000)
+        if left_ns <= 0:
+            return self._ready(0)
         left_ns = deadline_ns - self.now_ns()
         if left_ns <= 0:
             return self._ready(0)

@@ -23,6 +23,9 @@ MAX_EVENTS_PER_INSTANT = 1_000_000
 LATE_NS = NS_PER_MS
 """With a real clock a callback that runs later than this after its deadline counts as an overrun."""
 
+FRESH_NS = 5 * NS_PER_MS
+"""A world that was run so lately need not be caught up with: asking the kernel costs as much as a frame."""
+
 Callback = Callable[[], None]
 _NEVER_NS = 1 << 63
 
@@ -134,6 +137,13 @@ class World:
     def look_at_the_clock(self) -> None:
         """Let time pass inside a callback, where an instant that took long would count from its beginning."""
         self.now_ns = max(self.now_ns, self.clock.now_ns())
+
+    def catch_up(self, *, anyway: bool) -> None:
+        """Serve what came in and fell due while nobody ran the world; unless `anyway`, only if that was for a while."""
+        left_ns = self.now_ns
+        self.look_at_the_clock()
+        if anyway or self.now_ns - left_ns > FRESH_NS:
+            self.run_until_at(_never, self.now_ns)
 
     def next_deadline_ns(self) -> int | None:
         """Return when something is due next, or None."""
