@@ -10,6 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+PATIENCE_NS = 10_000_000_000
+"""How long a test waits at most for what must come; what is there ends the wait at once."""
+QUIET_NS = 30_000_000
+"""How long a test waits for what must not come."""
 _number = itertools.count()
 
 

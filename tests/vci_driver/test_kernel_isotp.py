@@ -6,9 +6,9 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from channel_pair import PATIENCE_NS, real_world
+from channel_pair import real_world
 from fake_ecu import CAR, MS, FakeEcu, Script, silent
-from vcan_interface import VcanInterface, vcan_interface
+from vcan_interface import PATIENCE_NS, VcanInterface, vcan_interface
 
 from vci_driver.api import ChannelLost, ChannelUnavailable, RawChannel
 from vci_driver.car_map import CarMap, EcuEntry

@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from channel_pair import PATIENCE_NS, QUIET_NS, real_world
-from vcan_interface import VcanInterface, ip, vcan_interface
+from channel_pair import real_world
+from vcan_interface import PATIENCE_NS, QUIET_NS, VcanInterface, ip, vcan_interface
 
 from vci_driver.api import ChannelLost, ChannelUnavailable, FramesLost, OtherSender
 from vci_driver.drivers.socketcan import SocketCanDriver
