@@ -188,9 +188,12 @@ def _carrier(node: Node, more: tuple[str, ...] = ()) -> CarrierSpec:
 def _tester(node: Node) -> TesterSpec:
     carrier = _carrier(node, ("isotp", "delta_p2"))
     isotp, delta = node.get("isotp"), node.get("delta_p2")
+    kernel_isotp = isotp is not None and isotp.choice(("own", "kernel")) == "kernel"
+    if isotp is not None and kernel_isotp and carrier.driver != "socketcan":
+        raise isotp.error("the kernel's ISO-TP stands on Linux's own CAN interfaces: driver: socketcan")
     return TesterSpec(
         carrier=carrier,
-        kernel_isotp=isotp.choice(("own", "kernel")) == "kernel" if isotp else False,
+        kernel_isotp=kernel_isotp,
         delta_p2_ns=delta.read(DURATION.read) if delta else DELTA_P2_NS,
     )
 

@@ -46,10 +46,11 @@ def serve(
     from bench.live.recording import Recording  # noqa: PLC0415
     from bench.live.serve import ServeOptions, check_served  # noqa: PLC0415
     from bench.live.serve import serve as serve_until_end  # noqa: PLC0415
+    from wire.trace_files import read_formats  # noqa: PLC0415
 
     spec = load_bench(bench)
     check_served(spec)
-    recording = None if trace is None else Recording(folder=trace, formats=tuple(trace_format.split(",")))
+    recording = None if trace is None else Recording(folder=trace, formats=read_formats(trace_format))
     options = ServeOptions(vehicle=vehicle, control=control, keys=keys, recording=recording, with_parent=with_parent)
     if plain or with_parent or not sys.stdout.isatty():
         serve_until_end(spec, options)

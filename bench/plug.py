@@ -43,7 +43,15 @@ def plug_in_tester(
     if isinstance(car, ForeignCar):
         car.watch(bus)
     plug = VirtualChannel(bus.attach(TESTER), channel.supply_voltage_mv, name=channel.name)
-    link = LiveLink(world, [plug], car.car_map(), LinkOptions(delta_p2_ns=spec.tester.delta_p2_ns))
+    link_options = LinkOptions(delta_p2_ns=spec.tester.delta_p2_ns)
+    if spec.tester.kernel_isotp:
+        from vci_driver.kernel_isotp import KernelIsoTp  # noqa: PLC0415 - Linux alone has it
+
+        bus.hear_all()  # the kernel sends and hears for us: the bus is there to watch
+        kernel = closing_stack.enter_context(closing(KernelIsoTp(world, [through.channel])))
+        link = LiveLink(world, (), car.car_map(), link_options, transport=kernel)
+    else:
+        link = LiveLink(world, [plug], car.car_map(), link_options)
 
     def recovered() -> None:
         bus.carrier_is_back()

@@ -115,6 +115,9 @@ class BenchTester:
 
     def unplug(self, can_id: int | None = None, frames: int = 1) -> None:
         """Pull the adapter out of the socket: now, or when `frames` frames with `can_id` went by on the tester's bus."""
+        tester = self._bench.spec.tester
+        if tester is not None and tester.kernel_isotp:
+            raise NotOnThisCarrier("the kernel's ISO-TP holds the interface: nobody pulls it out from here")
         if can_id is None:
             self.channel.unplug()
             return

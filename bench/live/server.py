@@ -35,6 +35,7 @@ from wire.frame_stream import encode
 from wire.plain import from_plain, to_plain
 from wire.portal_api import AuditRecord
 from wire.trace import Trace
+from wire.trace_recorder import RecordingStopped, TraceRecorder
 from wire.world import World
 
 DEFAULT_VEHICLE = "vag-golf"
@@ -72,6 +73,7 @@ class CarServer:
         self.keys = KeysSource(keys, self.clock.epoch_utc_s(), log)
         self._renewed = False
         self._recording = recording
+        self._recorders: list[TraceRecorder] = []
         self._on_world = on_world
         self.control_path = control
         self._channels: dict[str, RawChannel] = {}
@@ -93,8 +95,8 @@ class CarServer:
                 path=str(self.spec.path or ""),
                 key="buses",
             )
-        self._close_channels()
         self._leave_world()
+        self._close_channels()
         for guest in [each for each in (self.control.connections if self.control else ()) if each.on_frame is not None]:
             guest.close()  # its bus goes with the car
         self.world = world = World(0, self.clock)
@@ -118,11 +120,15 @@ class CarServer:
             channel.on_recovered = partial(self._on_recovered, name)
         self.requests = RequestLog(spec)
         self.car.buses[spec.buses[0].name].tap(self.requests.see)
+        self._record()
         self.keys.watch(world, self.car)
         self._on_world(world)
 
     def _leave_world(self) -> None:
-        """Remember what the last world was late by."""
+        """End the recording of the last car, and remember what its world was late by."""
+        for recorder in self._recorders:
+            recorder.close()
+        self._recorders = []
         world = getattr(self, "world", None)
         if world is not None:
             self.overruns += world.overruns
@@ -139,7 +145,24 @@ class CarServer:
 
     def trace_state(self) -> dict[str, object] | None:
         """Return what is recorded where, or None."""
-        return None
+        if self._recording is None:
+            return None
+        stopped = [str(recorder.fault) for recorder in self._recorders if recorder.fault is not None]
+        return {
+            "folder": str(self._recording.folder),
+            "frames": max((recorder.records_written for recorder in self._recorders), default=0),
+            "stopped": stopped,
+        }
+
+    def _record(self) -> None:
+        """Begin to record the car that stands there now."""
+        if self._recording is not None:
+            self._recorders = self._recording.begin(self.car, self._on_recording_stopped)
+
+    def _on_recording_stopped(self, stopped: RecordingStopped) -> None:
+        self.fault_count += 1
+        self.faults = [*self.faults[1 - FAULTS_KEPT :], str(stopped)]
+        self.log(str(stopped))
 
     def _close_channels(self) -> None:
         for channel in self._channels.values():
@@ -180,6 +203,7 @@ class CarServer:
         """Give everything back."""
         if self.control is not None:
             self.control.close()
+        self._leave_world()
         self._close_channels()
         self.clock.close()
 

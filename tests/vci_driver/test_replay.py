@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -94,7 +93,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[s
         with Bench(vehicle=vehicle, keep_trace=True) as bench:
             tester = bench.tester()
             seen = tester.identify(), tester.scan()
-            log, _ = bench.write_trace(folder, vehicle)
+            log = bench.write_trace(folder, vehicle)[0]
             return str(log), bench.car.car_map(), *seen
 
     return record
@@ -373,24 +372,21 @@ def test_logs_of_each_format_are_read(tmp_path: Path, name: str) -> None:
     [
         ("none.log", None, "there is no log .*none.log"),
         ("empty.log", b"", "holds no frame"),
-        ("odd.log", b"(1.0) can0 7E0#0211\n(zzz\n", "cannot be read as .log: ValueError"),
-        ("binary.log", bytes(range(256)), "cannot be read as .log"),
-        ("odd.blf", b"not a BLF file at all" * 20, "cannot be read as .blf"),
-        ("car.xyz", b"1", "cannot be read as .xyz: ValueError"),
-        ("car", b"1", "cannot be read as a recording"),
-        ("prose.asc", b"it was a dark and stormy night\n", "holds no frame|cannot be read"),
+        ("odd.log", b"(1.0) can0 7E0#0211\n(zzz\n", r"odd.log:2: no frame as candump writes it"),
+        ("binary.log", bytes(range(256)), "binary.log:1: no frame"),
+        ("odd.blf", b"not a BLF file at all" * 20, "no BLF file"),
+        ("car.xyz", b"1", "no trace format has this suffix"),
+        ("car", b"1", "no trace format has this suffix"),
+        ("prose.asc", b"it was a dark and stormy night\n", "no ASC file"),
         ("two.log", b"(1.0) can0 7E0#0211\n(1.1) can1 7E0#0211\n", "several buses, can0, can1: choose"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_is_no_log_is_one_sentence(tmp_path: Path, name: str, content: bytes | None, says: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ChannelUnavailable, match=says) as told:
         open_channel("replay", str(tmp_path / name), {}, World())
     assert "\n" not in str(told.value)
-    del told
-    gc.collect()  # python-can leaves a damaged BLF file open
 
 
 def test_a_bus_of_the_log_is_chosen_by_name_or_number(tmp_path: Path) -> None:

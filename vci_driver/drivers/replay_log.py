@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from vci_driver.api import ChannelUnavailable
 from wire.clock import NS_PER_S
+from wire.errors import ConfigError
 from wire.frame import Frame
+from wire.trace_read import read_trace
 from wire.uds import NEGATIVE_RESPONSE, Service
 
 MAX_FRAMES = 5_000_000
@@ -24,12 +26,8 @@ def read_log(path: Path, bus: str | None) -> list[Recorded]:
         raise ChannelUnavailable(f"there is no log {str(path)!r} to replay: give the path of a recording")
     try:
         of_bus = _by_bus(path)
-    except ChannelUnavailable:
-        raise
-    except Exception as error:  # each format's reader fails in its own way on a damaged file
-        raise ChannelUnavailable(
-            f"the log {str(path)!r} cannot be read as {path.suffix or 'a recording'}: {type(error).__name__}: {error}"
-        ) from error
+    except ConfigError as error:
+        raise ChannelUnavailable(f"the log {error}") from error
     return _chosen(path, bus, of_bus)
 
 
@@ -68,7 +66,7 @@ def _begun(data: bytes) -> bytes | None:
 
 def _by_bus(path: Path) -> dict[str, list[Recorded]]:
     of_bus: dict[str, list[Recorded]] = {}
-    for count, (when_ns, name, frame) in enumerate(_records(path)):
+    for count, (when_ns, name, frame) in enumerate(read_trace(path)):
         if count >= MAX_FRAMES:
             raise ChannelUnavailable(f"the log {str(path)!r} has more than {MAX_FRAMES} frames: cut out what matters")
         of_bus.setdefault(name, []).append((when_ns, frame))
@@ -85,16 +83,3 @@ def _chosen(path: Path, bus: str | None, of_bus: dict[str, list[Recorded]]) -> l
         raise ChannelUnavailable(f"the log {str(path)!r} has several buses, {there}: choose with the option bus")
     frames = of_bus[bus] if bus is not None else next(iter(of_bus.values()))
     return sorted(frames, key=lambda record: record[0])
-
-
-def _records(path: Path) -> Iterator[tuple[int, str, Frame]]:
-    """Read (time, bus, frame) of data frames: the one place that knows a library for it."""
-    import can  # noqa: PLC0415 - half a second that only a replay pays
-
-    from vci_driver.drivers.can_messages import to_frame  # noqa: PLC0415
-
-    with can.LogReader(path) as reader:
-        for message in reader:
-            if not message.is_error_frame and not message.is_remote_frame:
-                when_ns = round(message.timestamp * 1_000_000) * 1000  # a float of today's seconds holds microseconds
-                yield when_ns, str(message.channel), to_frame(message)
