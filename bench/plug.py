@@ -37,8 +37,8 @@ def plug_in_tester(
         options.setdefault("control", str(car.control))
     channel = closing_stack.enter_context(closing(open_channel(through.driver, through.channel, options, world)))
     bus = carried_bus(world, car.spec.buses[0], channel)
-    trace.attach(bus)
     if trace.keeps:
+        trace.attach(bus)
         bus.hear_all()
     if isinstance(car, ForeignCar):
         car.watch(bus)

@@ -42,13 +42,14 @@ Gate = SfdGate | CertificateGate
 class Wiring:
     """How a car stands in its world. `carriers`: for each of its buses whose wire is elsewhere, what carries it. `paced`: frames
     on its other buses take their bit time. `live`: nonces and seeds are real secrets, and not drawn from the world's seed.
-    `audited`: whether the witness is told of the portal's audit records.
+    `audited`: whether the witness is told of the portal's audit records. `traced`: whether the trace is given the frames.
     """
 
     carriers: Mapping[str, Carrier] = field(default_factory=dict)
     paced: bool = True
     live: bool = False
     audited: bool = True
+    traced: bool = True
 
 
 def carried_bus(world: World, spec: BusSpec, carrier: Carrier) -> CarriedBus:
@@ -119,7 +120,8 @@ class Car:
         self._epoch_utc_s = epoch_utc_s
         self.witness = Witness(watched_car(spec, audited=self._wiring.audited), epoch_utc_s)
         for bus in self.buses.values():
-            trace.attach(bus)
+            if self._wiring.traced:
+                trace.attach(bus)
             if witness:
                 bus.tap(self.witness.tap(bus.name))
         self._place_gateway()

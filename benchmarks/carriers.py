@@ -45,6 +45,7 @@ SHORT_READ, LONG_READ = bytes((0x22, 0xF1, 0x86)), bytes((0x22, 0x20, 0x00))
 FLOW_CONTROL = b"\x30\x00\x00"
 CONSECUTIVE_FRAMES = -(-(LONG_LEN - 6) // 7)
 IDLE_UNITS, IDLE_S = 100, 20.0
+POSITIVE = 0x62
 END = 0x7FF
 
 VEHICLE = """
@@ -149,11 +150,13 @@ def plain_exchanges(here: socket.socket, request_id: int) -> tuple[Callable[[], 
 
     def short() -> None:
         here.send(short_request)
-        here.recv(16)
+        while here.recv(16)[9] != POSITIVE:  # not while it asks for patience
+            pass
 
     def long() -> None:
         here.send(long_request)
-        here.recv(16)
+        while here.recv(16)[10] != POSITIVE:
+            pass
         here.send(go_on)
         for _ in range(CONSECUTIVE_FRAMES):
             here.recv(16)

@@ -129,13 +129,13 @@ class DiagnosticLink:
         With the suppress bit set, silence is the good answer and returns `b""`. Raises the errors of
         `vci_driver.link_errors`, and the `CarrierFault` of a lost adapter.
         """
-        peer = self.begin(target, payload)
+        peer = self._begin(target, payload)
         while True:
-            answer = self.wait(peer)
+            answer = self._wait(peer)
             if len(answer) != 3 or answer[2] != PENDING or answer[0] != NEGATIVE_RESPONSE:
                 return answer
 
-    def begin(self, target: str, payload: bytes) -> Peer:
+    def _begin(self, target: str, payload: bytes) -> Peer:
         """Send `payload` without waiting for the answer; give what is returned to `wait`. An older request is given up."""
         peer = self._peers.get(target)
         if peer is None:
@@ -167,13 +167,13 @@ class DiagnosticLink:
         self._flush()
         return peer
 
-    def wait(self, peer: Peer) -> bytes:
+    def _wait(self, peer: Peer) -> bytes:
         """Pump the world until the next answer to the request that `begin` sent, a 0x78 included."""
         results = peer.results
         if not results:
             if peer.request is None:
                 raise LocalMisuse(f"nothing is under way to {peer.name!r}: its last answer was taken already")
-            self.world.run_until_at(
+            self.world.run_held_until_at(
                 cast("Callable[[], bool]", results.__len__),  # the world asks for truth only, after every callback
                 peer.limit_ns,
             )
@@ -183,6 +183,8 @@ class DiagnosticLink:
         if isinstance(result, bytes):
             return result
         raise result
+
+    begin, wait = _begin, _wait
 
     def wait_until_sent(self, peer: Peer) -> None:
         """Pump the world until the request went out (or failed to, which the next `wait` raises)."""

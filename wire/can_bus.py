@@ -201,10 +201,14 @@ class CanBus:
         rank = ((can_id & EXTENDED_MASK) << 1) | 1 if can_id >= EXTENDED else can_id << 19
         heapq.heappush(self._queue, (rank, sequence, frame, port))
         if self._current is None and not self._arbitrating:
-            self._arbitrating = True
-            self.world.call_at(self.world.now_ns, self._arbitrate)
+            self._begin_soon()
 
     # ---- the bus itself
+
+    def _begin_soon(self) -> None:
+        """An idle bus has got a frame."""
+        self._arbitrating = True
+        self.world.call_at(self.world.now_ns, self._arbitrate)
 
     def _arbitrate_soon(self) -> None:
         if self._queue and self._current is None and not self._arbitrating:
@@ -226,12 +230,18 @@ class CanBus:
             else:
                 time_ns = self.frame_time_ns(frame)
             self.busy_ns += time_ns
-            self._end_ns = end_ns = now_ns + time_ns if self.paced else now_ns
-            self.world.call_at(end_ns, self._complete)
+            if self.paced:
+                self._end_ns = end_ns = now_ns + time_ns
+                self.world.call_at(end_ns, self._complete)
+            else:
+                self._complete()
 
     def _next(self) -> None:
         """Let the next frame follow the last one directly: what the machine was late by adds up to nothing."""
-        self._begin(max(self._end_ns, self.world.now_ns - CATCH_UP_NS))
+        if self.paced:
+            self._begin(max(self._end_ns, self.world.now_ns - CATCH_UP_NS))
+        else:  # an event of its own: a long message is many callbacks, and what else is due has its turn
+            self._begin_soon()
 
     def _complete(self) -> None:
         """The frame in flight is over: acknowledged, confirmed to its sender, delivered; or destroyed by a fault."""

@@ -45,6 +45,7 @@ class CarriedBus(CanBus):
         """For each frame that the carrier has yet to confirm: whether the current one is done with it."""
         self._ids: set[int] = set()
         self._hears_all = False
+        self._handing_over = False
         carrier.on_sent = self._went_out
 
     def hear_all(self) -> None:
@@ -73,6 +74,10 @@ class CarriedBus(CanBus):
 
     # ---- out
 
+    def _begin_soon(self) -> None:
+        """Begin at once: arbitration is the carrier's."""
+        self._begin(self.world.now_ns)
+
     def _begin(self, now_ns: int) -> None:
         """Hand the lowest identifier to the carrier."""
         self._arbitrating = False
@@ -89,7 +94,9 @@ class CarriedBus(CanBus):
 
     def _hand_over(self, frame: Frame, *, last: bool) -> None:
         self._in_flight.append(last)
+        self._handing_over = True
         self._carrier.send(frame)
+        self._handing_over = False
 
     def _hand_over_faulty(self, frame: Frame, now_ns: int) -> None:
         """Send what the faults leave of a frame; its sender is told that it went out, whatever became of it."""
@@ -104,8 +111,10 @@ class CarriedBus(CanBus):
         if not at_once:
             self.world.call_at(now_ns, self._complete)
 
-    def _went_out(self, _: Frame) -> None:
-        if self._in_flight and self._in_flight.popleft() and self._current is not None:
+    def _went_out(self, frame: Frame) -> None:
+        if self._handing_over:  # confirmed from inside `send`: the sender is still at it
+            self.world.call_at(self.world.now_ns, partial(self._went_out, frame))
+        elif self._in_flight and self._in_flight.popleft() and self._current is not None:
             self._complete()
 
     def _complete(self) -> None:
@@ -121,10 +130,9 @@ class CarriedBus(CanBus):
             if port.on_sent is not None:
                 port.on_sent(frame)
             self._deliver(frame, port)
-        if self._queue:
-            self.world.call_at(self.world.now_ns, self._arbitrate)
-        else:
-            self._arbitrating = False
+        self._arbitrating = False
+        if self._queue and self._current is None:
+            self._begin(self.world.now_ns)
 
     # ---- in
 

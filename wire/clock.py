@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import select
-import selectors
 import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from wire.descriptors import Descriptor, make_descriptors
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -67,16 +68,14 @@ class VirtualClock:
         return VIRTUAL_EPOCH_UTC_S
 
 
-COARSE_NS = 20 * NS_PER_MS
+COARSE_NS = 3 * NS_PER_MS
 """A wait longer than this is asked of `epoll`, which counts in milliseconds; what is left after it, and shorter waits, of
-`select`, which counts in microseconds.
+`select`, which counts in microseconds and costs a second call where there is something to read.
 """
 LONGEST_SLEEP_NS = 3600 * NS_PER_S
 """One call of the kernel waits no longer: its time-outs have 31 bits of milliseconds."""
-SPIN_MAX_NS = 250 * NS_PER_US
-"""At most so long a wait ends in a loop that only reads the clock: the kernel wakes a sleeper some 50 to 200 us late."""
-SELECT_FD_MAX = 1024
-"""`select` knows no descriptor from this number on (FD_SETSIZE); a process with so many waits in milliseconds."""
+SPIN_MAX_NS = 400 * NS_PER_US
+"""At most so long a wait ends in a loop that only reads the clock: kernels wake a sleeper 50 to 400 us late."""
 
 
 class RealClock:
@@ -94,12 +93,13 @@ class RealClock:
         self._start_ns = time.monotonic_ns() - utc_ns % NS_PER_S
         self._read_ns = 0
         self._late_ns = 0
-        self._selector = selectors.DefaultSelector()
-        self._fine = _fine_selectable(self._selector)
+        self._descriptors = descriptors = make_descriptors()
+        self._ready = descriptors.ready
+        self._fine = descriptors.fine
         self._wake_rx, self._wake_tx = socket.socketpair()
         self._wake_rx.settimeout(0)
         self._wake_tx.settimeout(0)
-        self._selector.register(self._wake_rx, selectors.EVENT_READ, self._drain_wake)
+        descriptors.register(self._wake_rx, self._drain_wake)
 
     def now_ns(self) -> int:
         """Return the monotonic time since world time 0, which lies up to a second before this clock was made."""
@@ -110,31 +110,30 @@ class RealClock:
         """Return the wall time at world time 0."""
         return self._epoch_utc_s
 
-    def register(self, fd: int | socket.socket, on_readable: Callable[[], None]) -> None:
+    def register(self, fd: Descriptor, on_readable: Callable[[], None]) -> None:
         """Have the world call `on_readable`, as one of its callbacks, whenever `fd` has something to read."""
-        self._selector.register(fd, selectors.EVENT_READ, on_readable)
+        self._descriptors.register(fd, on_readable)
 
-    def unregister(self, fd: int | socket.socket) -> None:
+    def unregister(self, fd: Descriptor) -> None:
         """Forget a file descriptor that was registered."""
-        self._selector.unregister(fd)
+        self._descriptors.unregister(fd)
 
     def wait_until(self, deadline_ns: int | None) -> Sequence[Callable[[], None]]:
         """Sleep until the deadline or a sign of life; return what those that became readable are to have called.
 
-        A deadline in the past only looks. One that is far may be left early, with nothing: whoever waits asks the time.
+        A deadline in the past only looks. One that is more than an hour away is left early, with nothing.
         """
         if deadline_ns is None:
             return self._ready(None)
         # A long wait is counted from the last reading of the clock: that is too late by microseconds, and spares a call.
-        left_ns = min(deadline_ns - self._read_ns, LONGEST_SLEEP_NS)
+        left_ns = deadline_ns - self._read_ns
         if left_ns > COARSE_NS:
-            return self._ready((left_ns - COARSE_NS // 2) // NS_PER_MS / 1000)
-        if left_ns <= 0:
-            return self._ready(0)
-        left_ns = deadline_ns - self.now_ns()
-        if left_ns <= 0:
-            return self._ready(0)
-        return self._wait_finely(deadline_ns, left_ns)
+            ready = self._ready((min(left_ns, LONGEST_SLEEP_NS) - COARSE_NS // 2) // NS_PER_MS / 1000)
+            if ready or left_ns > LONGEST_SLEEP_NS:
+                return ready
+        if left_ns > 0:
+            left_ns = deadline_ns - self.now_ns()
+        return self._ready(0) if left_ns <= 0 else self._wait_finely(deadline_ns, left_ns)
 
     def _wait_finely(self, deadline_ns: int, left_ns: int) -> Sequence[Callable[[], None]]:
         """Sleep for less than `COARSE_NS`: so much shorter as the kernel is usually late, the rest with the eye on the clock."""
@@ -145,13 +144,11 @@ class RealClock:
             if select.select(self._fine, (), (), asleep_ns / NS_PER_S)[0]:
                 return self._ready(0)
             late_ns = self.now_ns() - (deadline_ns - self._late_ns)
-            self._late_ns = min(max(0, (7 * self._late_ns + late_ns) // 8), SPIN_MAX_NS)
+            share = 4 if late_ns > self._late_ns else 32  # rises quickly, falls slowly: most waits end in time
+            self._late_ns = min(max(0, self._late_ns + (late_ns - self._late_ns) // share), SPIN_MAX_NS)
         while self._read_ns < deadline_ns:
             self.now_ns()
         return ()
-
-    def _ready(self, timeout_s: float | None) -> Sequence[Callable[[], None]]:
-        return [key.data for key, _ in self._selector.select(timeout_s)]
 
     def wake(self) -> None:
         """End a wait from another thread; a wake-up that is already pending is enough."""
@@ -160,7 +157,7 @@ class RealClock:
 
     def close(self) -> None:
         """Give back the descriptors."""
-        self._selector.close()
+        self._descriptors.close()
         self._wake_rx.close()
         self._wake_tx.close()
 
@@ -168,15 +165,6 @@ class RealClock:
         with contextlib.suppress(BlockingIOError):
             while self._wake_rx.recv(4096):
                 pass
-
-
-def _fine_selectable(selector: selectors.BaseSelector) -> tuple[int] | None:
-    """Return what `select` can wait for in a selector's stead, or None where there is no such descriptor."""
-    fileno = getattr(selector, "fileno", None)
-    if fileno is None:  # Windows: its selector is `select` itself
-        return None
-    fd = fileno()
-    return (fd,) if fd < SELECT_FD_MAX else None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -139,11 +139,13 @@ class World:
         self.now_ns = max(self.now_ns, self.clock.now_ns())
 
     def catch_up(self, *, anyway: bool) -> None:
-        """Serve what came in and fell due while nobody ran the world; unless `anyway`, only if that was for a while."""
+        """Serve what came in and fell due while nobody ran the world; unless `anyway`, only if that was for a while. For who
+        holds the world.
+        """
         left_ns = self.now_ns
         self.look_at_the_clock()
         if anyway or self.now_ns - left_ns > FRESH_NS:
-            self.run_until_at(_never, self.now_ns)
+            self.run_held_until_at(_never, self.now_ns)
 
     def next_deadline_ns(self) -> int | None:
         """Return when something is due next, or None."""
@@ -177,11 +179,12 @@ class World:
     def run_until_at(self, done: Callable[[], bool], end_ns: int) -> bool:
         """Run until `done()` holds or world time `end_ns` is reached; otherwise as `run_until`."""
         if self.virtual:
-            return self._run(done, end_ns)
+            return self.run_held_until_at(done, end_ns)
         with self.hold:
-            return self._run(done, end_ns)
+            return self.run_held_until_at(done, end_ns)
 
-    def _run(self, done: Callable[[], bool], end_ns: int) -> bool:
+    def run_held_until_at(self, done: Callable[[], bool], end_ns: int) -> bool:
+        """Run as `run_until_at`, for who holds the world already."""
         if self._stopped is not None:
             raise self._stopped
         if self._running:

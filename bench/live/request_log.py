@@ -1,4 +1,7 @@
-"""The last requests on a served car's socket, for people who watch: what was asked of whom, and what came."""
+"""The last requests on a served car's socket, for people who watch: what was asked of whom, and what came.
+
+While the car works it only keeps frames; they are read when somebody looks.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,13 @@ from bench.vehicle_file import VehicleSpec
 from wire.frame import Frame
 
 KEPT = 12
-"""Requests that are kept: as many as fit a screen beside the rest."""
+"""Requests that are shown: as many as fit a screen beside the rest."""
+FRAMES_KEPT = 2_000
+"""Enough for the frames of a dozen requests, unless their answers are long: then for those of the last ones."""
 SHOWN_BYTES = 12
 TESTER_PRESENT = b"\x3e"
 EVERYONE = "all"
+_FIRST_FRAME = 0x1F
 
 
 @dataclass(slots=True)
@@ -29,47 +35,55 @@ class Line:
 
 
 class RequestLog:
-    """Reads the tester's bus. Tester present is left out: it would push everything else off the screen."""
+    """Keeps what the tester's bus carried last. `requests`: how many were begun, tester present included."""
 
     def __init__(self, spec: VehicleSpec) -> None:
-        self.lines: deque[Line] = deque(maxlen=KEPT)
         self.heard_ns: int | None = None
         self.requests = 0
         car = car_map(spec)
-        self._asked = {entry.request_id: (entry.name, Reassembly()) for entry in car.ecus}
-        self._asked |= {can_id: (EVERYONE, Reassembly()) for can_id in spec.functional_ids}
-        self._said = {entry.response_id: (entry.name, Reassembly()) for entry in car.ecus}
-        self._open: dict[str, Line] = {}
+        self._asked = {entry.request_id: entry.name for entry in car.ecus}
+        self._asked |= dict.fromkeys(spec.functional_ids, EVERYONE)
+        self._said = {entry.response_id: entry.name for entry in car.ecus}
+        self._frames: deque[tuple[int, Frame]] = deque(maxlen=FRAMES_KEPT)
 
     def see(self, now_ns: int, _bus: object, frame: Frame, _sender: str) -> None:
         """Take a frame (`wire.can_bus.Tap`)."""
-        found = self._asked.get(frame.can_id)
-        if found is not None:
-            message = found[1].take(frame.data)
-            if message:
-                self._request(now_ns, found[0], message)
-            return
-        found = self._said.get(frame.can_id)
-        if found is not None:
-            message = found[1].take(frame.data)
-            line = self._open.get(found[0]) or self._open.get(EVERYONE)
-            if message and line is not None:
-                line.answer = _shown(message)
+        self._frames.append((now_ns, frame))
+        if frame.can_id in self._asked:
+            self.heard_ns = now_ns
+            if frame.data[:1] and frame.data[0] <= _FIRST_FRAME:
+                self.requests += 1
 
-    def _request(self, now_ns: int, unit: str, message: bytes) -> None:
-        self.heard_ns = now_ns
-        self.requests += 1
-        if message[:1] == TESTER_PRESENT:
-            return
-        shown = _shown(message)
-        last = self.lines[-1] if self.lines else None
-        if last is not None and last.unit == unit and last.request == shown:
-            last.repeats += 1
-            last.at_ns = now_ns
-            self._open[unit] = last
-            return
-        line = self._open[unit] = Line(now_ns, unit, shown)
-        self.lines.append(line)
+    def lines(self) -> list[Line]:
+        """Return the last requests, oldest first. Tester present is left out: it would push everything else off the screen."""
+        lines: deque[Line] = deque(maxlen=KEPT)
+        under_way: dict[str, Line] = {}
+        readers: dict[int, Reassembly] = {}
+        for now_ns, frame in self._frames:
+            message = readers.setdefault(frame.can_id, Reassembly()).take(frame.data)
+            if not message:
+                continue
+            unit = self._asked.get(frame.can_id)
+            if unit is not None:
+                _ask(lines, under_way, Line(now_ns, unit, _shown(message)), message)
+            else:
+                asked = under_way.get(self._said.get(frame.can_id, "")) or under_way.get(EVERYONE)
+                if asked is not None:
+                    asked.answer = _shown(message)
+        return list(lines)
+
+
+def _ask(lines: deque[Line], under_way: dict[str, Line], asked: Line, message: bytes) -> None:
+    if message[:1] == TESTER_PRESENT:
+        return
+    last = lines[-1] if lines else None
+    if last is not None and (last.unit, last.request) == (asked.unit, asked.request):
+        last.repeats += 1
+        last.at_ns = asked.at_ns
+        asked = last
+    else:
+        lines.append(asked)
+    under_way[asked.unit] = asked
 
 
 def _shown(message: bytes) -> str:

@@ -112,7 +112,11 @@ class CarServer:
             Trace(),
             epoch_utc_s=self.clock.epoch_utc_s(),
             wiring=Wiring(
-                carriers=self._channels, paced=self.spec.paced, live=True, audited=self.spec.portal.url is None
+                carriers=self._channels,
+                paced=self.spec.paced,
+                live=True,
+                audited=self.spec.portal.url is None,
+                traced=False,  # no digest repeats in real time, and recordings have taps of their own
             ),
         )
         for name, channel in self._channels.items():

@@ -41,7 +41,7 @@ def snapshot(server: CarServer) -> dict[str, object]:
         "asleep": state.sleeping,
         "units": [_unit(unit, now_ns) for unit in car.units.values()],
         "requests": [
-            asdict(line) | {"ago_s": round((now_ns - line.at_ns) / NS_PER_S, 1)} for line in server.requests.lines
+            asdict(line) | {"ago_s": round((now_ns - line.at_ns) / NS_PER_S, 1)} for line in server.requests.lines()
         ],
         "request_count": server.requests.requests,
         "buses": server.loads.take(now_ns, car.buses.values()),
