@@ -1,7 +1,7 @@
 # The contributor's whole command list. Each target sets up what it needs by itself and is quick when nothing changed.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-vcan check format docs benchmark judges lock
+.PHONY: help venv demo test test-vcan check format docs benchmark benchmark-vcan soak judges lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -36,6 +36,13 @@ docs: venv ## renew the tables in docs/ that are made from the code
 
 benchmark: venv ## side by side with the peer, as ratios
 	@$(PY) -m benchmarks
+
+benchmark-vcan: venv ## the served car beside plain CAN sockets on vcan, as ratios
+	@tools/with-vcan -- $(PY) -m benchmarks.carriers
+
+# Nightly: an hour on vcan. SOAK_S says how many seconds instead.
+soak: venv ## serve a car for an hour under load: memory, lateness and traces stay bounded
+	@WITH_VCAN_TIMEOUT=$$(($${SOAK_S:-3600} + 600)) tools/with-vcan -- $(PY) -m benchmarks.soak $${SOAK_S:-3600}
 
 judges: venv ## only what foreign stacks and published vectors decide
 	@$(PY) -m pytest -m judge

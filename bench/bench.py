@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from bench.bench_file import VIRTUAL, BenchSpec, CarAt, load_bench
 from bench.car import BenchCar, Findings
@@ -42,6 +42,9 @@ from wire.trace import Trace
 from wire.trace_files import ALL_FORMATS, write_all
 from wire.world import World
 
+if TYPE_CHECKING:
+    from bench.live.reach import ServedProcess
+
 LIVE_LATENCY_NS = 2 * NS_PER_MS
 """How long the portal in this process takes for an answer where time passes: nobody waits for a make-believe network."""
 DEFAULT_VEHICLE = "vag-golf"
@@ -57,7 +60,8 @@ class Bench:
     `file`: a ready bench file by name (`vcan`), or one of your own by path: see docs/benches.md. In virtual time everything
     random follows from `seed`; on a bench whose time passes, keys, nonces and codes are real secrets.
     `keep_trace`: keep every frame for `write_trace` (the digest needs none). On leaving the `with` block, the witness's findings
-    raise `WitnessViolation`, unless `check_on_close` is False.
+    raise `WitnessViolation`, unless `check_on_close` is False. `served`: the process that serves the car, where the caller
+    started it himself.
     """
 
     def __init__(
@@ -69,7 +73,9 @@ class Bench:
         keep_trace: bool = False,
         check_on_close: bool = True,
         witness: bool = True,
+        served: ServedProcess | None = None,
     ) -> None:
+        self._served = served
         self.spec = spec = _bench_spec(file)
         self.live = not spec.virtual_time
         self.world = World(seed, RealClock() if self.live else None)
@@ -191,7 +197,15 @@ class Bench:
         from bench.live.reach import reach_car  # noqa: PLC0415 - the virtual bench needs no processes
 
         return self._closing.enter_context(
-            closing(reach_car(spec, wanted, epoch_utc_s=self.epoch_utc_s, audited=self._backend is not None))
+            closing(
+                reach_car(
+                    spec,
+                    wanted,
+                    epoch_utc_s=self.epoch_utc_s,
+                    audited=self._backend is not None,
+                    served=self._served,
+                )
+            )
         )
 
     def _key_set(self) -> KeySet:

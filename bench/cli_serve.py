@@ -31,6 +31,10 @@ def serve(
         Path | None, typer.Option(help="Record every bus into this folder, the newest files only.")
     ] = None,
     trace_format: Annotated[str, typer.Option(help="candump, asc, blf, pcapng; several with commas.")] = "candump",
+    trace_file_bytes: Annotated[
+        int, typer.Option(min=65_536, help="A trace file's size before the next one begins.")
+    ] = 67_108_864,
+    trace_files: Annotated[int, typer.Option(min=1, help="How many trace files of each format are kept.")] = 16,
     plain: Annotated[
         bool, typer.Option("--plain", help="No live view: one line of log for what is worth knowing.")
     ] = False,
@@ -50,7 +54,14 @@ def serve(
 
     spec = load_bench(bench)
     check_served(spec)
-    recording = None if trace is None else Recording(folder=trace, formats=read_formats(trace_format))
+    recording = None
+    if trace is not None:
+        recording = Recording(
+            folder=trace,
+            formats=read_formats(trace_format),
+            max_file_bytes=trace_file_bytes,
+            max_files=trace_files,
+        )
     options = ServeOptions(vehicle=vehicle, control=control, keys=keys, recording=recording, with_parent=with_parent)
     if plain or with_parent or not sys.stdout.isatty():
         serve_until_end(spec, options)

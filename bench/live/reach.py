@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -45,9 +45,9 @@ class BenchInUse(CarrierFault):
 
 
 class ServedProcess:
-    """A process that serves a bench file's car to this program alone; it ends with it."""
+    """A process that serves a bench file's car to this program alone; it ends with it. `more`: further options of `serve`."""
 
-    def __init__(self, spec: BenchSpec) -> None:
+    def __init__(self, spec: BenchSpec, more: Sequence[str] = ()) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="sgw-bench-")
         folder = Path(self._folder.name)
         self.control = spec.control or folder / "control.sock"
@@ -57,6 +57,7 @@ class ServedProcess:
         command += ["--bench", str(spec.path) if spec.path else spec.name]
         command += ["--control", str(self.control)]
         command += ["--keys", keys_file(spec) if spec.portal.url else str(self.keys)]
+        command += more
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
         )
@@ -111,11 +112,20 @@ _served: dict[tuple[int, str], ServedProcess] = {}
 """The processes that this program started, by its number and the bench file they serve."""
 
 
-def reach_car(spec: BenchSpec, wanted: VehicleSpec | None, *, epoch_utc_s: int, audited: bool) -> BenchCar:
+def reach_car(
+    spec: BenchSpec,
+    wanted: VehicleSpec | None,
+    *,
+    epoch_utc_s: int,
+    audited: bool,
+    served: ServedProcess | None = None,
+) -> BenchCar:
     """Return the car of a bench whose car is not in this process.
 
     Raises `CarNotStarted`, `ServerLost`, `BenchInUse`, and `NotOnThisCarrier` where another vehicle stands there for good.
     """
+    if served is not None:
+        return _remote(spec, wanted, ControlClient(served.control), served.keys, lambda: None)
     if spec.car is CarAt.SERVED:
         return _served_car(spec, wanted)
     if spec.control is not None:
