@@ -6,13 +6,13 @@ import json
 import socket
 from pathlib import Path
 
-from wire.errors import CarrierFault, ConfigError, LocalMisuse, NotOnThisCarrier
+from bench.live.control import KINDS
+from wire.errors import CarrierFault, LocalMisuse, NotOnThisCarrier
 from wire.plain import to_plain
 
 PATIENCE_S = 20.0
 """How long an answer may take: putting a car on the bench takes a tenth of a second, on a slow machine some seconds."""
 READ_BYTES = 65_536
-KINDS = {"NotOnThisCarrier": NotOnThisCarrier, "ConfigError": ConfigError}
 
 
 class ServerLost(CarrierFault):
@@ -43,6 +43,8 @@ class ControlClient:
 
     def line(self, text: str) -> object:
         """Send one line, a call or a verb, and return the answer."""
+        if "\n" in text:
+            raise LocalMisuse("what is sent to a car is one line: write a mapping as {key: value}")
         try:
             self._socket.sendall(text.encode() + b"\n")
             answer = json.loads(self._read_line())

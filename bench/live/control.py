@@ -27,6 +27,12 @@ BACKLOG_MAX_BYTES = 1_000_000
 RETRY_NS = 5 * NS_PER_MS
 READ_BYTES = 65_536
 ONLY_OURS = 0o600
+KINDS: Mapping[str, type[BenchError]] = {
+    "NotOnThisCarrier": NotOnThisCarrier,
+    "ConfigError": ConfigError,
+    "CarrierFault": CarrierFault,
+}
+"""The errors that cross the socket by name; any other is a `LocalMisuse` of whoever called."""
 
 Call = Callable[["Connection", str], object]
 """Serves one line; returns what `ok` is to hold. Raises a `BenchError` for what it refuses."""
@@ -60,7 +66,15 @@ class ControlSocket:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             peer, _ = self._listener.accept()
             if len(self.connections) >= CONNECTIONS_MAX:
-                peer.close()
+                with peer:
+                    peer.settimeout(0)
+                    peer.send(
+                        _line(
+                            _refusal(
+                                "LocalMisuse", f"there are {CONNECTIONS_MAX} connections already, as many as can be"
+                            )
+                        )
+                    )
                 return
             self.connections.append(Connection(self, peer, self._clock, self._world, self._call))
 
@@ -94,6 +108,16 @@ class Connection:
             self._flush()
         if len(self._backlog) > BACKLOG_MAX_BYTES:
             self.close()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something waits for the reader."""
+        return bool(self._backlog)
+
+    def resume(self) -> None:
+        """Go on in a new world: what waits for the reader waited in the old one, which runs no more."""
+        if self._backlog:
+            self._flush()
 
     def close(self) -> None:
         """End the connection."""
@@ -143,17 +167,17 @@ class Connection:
     def _take_lines(self, data: bytes) -> None:
         self._lines += data
         while not self._closed and self.on_frame is None:
-            line, newline, rest = self._lines.partition(b"\n")
-            if not newline:
-                if len(line) > LINE_MAX_BYTES:
-                    self._answer(
-                        {"error": {"kind": "ConfigError", "text": f"a line has at most {LINE_MAX_BYTES} bytes"}}
-                    )
-                    self.close()
+            end = self._lines.find(b"\n")
+            if max(end, len(self._lines) if end < 0 else 0) > LINE_MAX_BYTES:
+                self._answer(_refusal("ConfigError", f"a line has at most {LINE_MAX_BYTES} bytes"))
+                self.close()
                 return
-            self._lines = rest
+            if end < 0:
+                return
+            line = bytes(self._lines[:end])
+            del self._lines[: end + 1]
             if line.strip():
-                self._answer(self._served(bytes(line)))
+                self._answer(self._served(line))
         if self.on_frame is not None and self._lines:
             data, self._lines = bytes(self._lines), bytearray()
             self._take_frames(data)
@@ -162,16 +186,21 @@ class Connection:
         try:
             return {"ok": self._call(self, line.decode("utf-8"))}
         except UnicodeDecodeError:
-            return {"error": {"kind": "ConfigError", "text": "a line is UTF-8 text"}}
-        except NotOnThisCarrier as error:
-            return {"error": {"kind": "NotOnThisCarrier", "text": str(error)}}
-        except ConfigError as error:
-            return {"error": {"kind": "ConfigError", "text": str(error)}}
+            return _refusal("ConfigError", "a line is UTF-8 text")
         except BenchError as error:
-            return {"error": {"kind": "LocalMisuse", "text": str(error)}}
+            kind = next((kind for kind, known in KINDS.items() if isinstance(error, known)), "LocalMisuse")
+            return _refusal(kind, str(error))
 
     def _answer(self, answer: Mapping[str, object]) -> None:
-        self.send(json.dumps(answer).encode() + b"\n")
+        self.send(_line(answer))
+
+
+def _refusal(kind: str, text: str) -> Mapping[str, object]:
+    return {"error": {"kind": kind, "text": text}}
+
+
+def _line(answer: Mapping[str, object]) -> bytes:
+    return json.dumps(answer).encode() + b"\n"
 
 
 def _listen(path: Path) -> socket.socket:
@@ -179,6 +208,8 @@ def _listen(path: Path) -> socket.socket:
     if not hasattr(socket, "AF_UNIX"):
         raise NotOnThisCarrier("this system has no Unix sockets: serve the car on Linux or macOS")
     if path.exists():
+        if not path.is_socket():
+            raise ConfigError("this is no socket, and is left alone: name another 'control'", path=str(path))
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             try:
                 probe.connect(str(path))

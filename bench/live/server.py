@@ -43,6 +43,9 @@ FOREVER_NS = 1 << 62
 FAULTS_KEPT = 50
 """Of the carriers' faults the last ones are kept for whoever asks; all are logged."""
 
+SECONDS_MAX = 100 * 366 * 86_400
+"""A century: no scenario moves a calendar further, and calendars end."""
+
 Log = Callable[[str], None]
 Args = Mapping[str, Any]
 
@@ -127,6 +130,8 @@ class CarServer:
         self._record()
         self.keys.watch(world, self.car)
         self._on_world(world)
+        for connection in self.control.connections if self.control else ():
+            connection.resume()
 
     def _leave_world(self) -> None:
         """End the recording of the last car, and remember what its world was late by."""
@@ -215,19 +220,16 @@ class CarServer:
 
     def _serve(self, connection: Connection, line: str) -> object:
         """Serve one line of a connection."""
-        if not line.lstrip().startswith('{"call"'):
+        request = _request(line)
+        if request is None:
             return play_verb(self, line)
-        try:
-            request = json.loads(line)
-            name, args = request["call"], request.get("args", {})
-        except (ValueError, KeyError) as error:
-            raise ConfigError(f"not a call: {error}") from None
-        handler = CALLS.get(name)
-        if handler is None or not isinstance(args, dict):
+        name, args = request["call"], request.get("args", {})
+        handler = CALLS.get(name) if isinstance(name, str) else None
+        if handler is None:
             raise LocalMisuse(f"there is no call {name!r}; there are: {', '.join(CALLS)}")
         try:
             return to_plain(handler(self, connection, args))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise LocalMisuse(f"call {name!r} with wrong arguments: {error}") from None
 
     def attach(self, connection: Connection, bus: str) -> None:
@@ -251,14 +253,46 @@ class CarServer:
         connection.on_close = port.close
 
 
+def _request(line: str) -> Mapping[str, Any] | None:
+    """Return the call that a line is, or None for a line that people wrote. Raises `ConfigError` for half a call."""
+    if not line.lstrip().startswith("{"):
+        return None
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        if line.lstrip("{ \t").startswith('"call"'):
+            raise ConfigError(f"not a call: {error}") from None
+        return None
+    return request if "call" in request else None
+
+
+def _text(args: Args, key: str) -> str:
+    if not isinstance(args[key], str):
+        raise TypeError(f"{key} is text")
+    return str(args[key])
+
+
+def _seconds(args: Args, key: str) -> int:
+    if type(args[key]) is not int or abs(args[key]) > SECONDS_MAX:
+        raise TypeError(f"{key} is a whole number, {SECONDS_MAX} at most")
+    return int(args[key])
+
+
+def _truth(args: Args, key: str) -> bool:
+    if not isinstance(args[key], bool):
+        raise TypeError(f"{key} is true or false")
+    return bool(args[key])
+
+
 def _put(server: CarServer, _: Connection, args: Args) -> object:
-    server.put(load_vehicle(args["vehicle"]))
+    server.put(load_vehicle(_text(args, "vehicle")))
     return {"buses": list(server.car.buses)}
 
 
 def _attach(server: CarServer, connection: Connection, args: Args) -> object:
-    server.attach(connection, args["bus"])
-    return {"bus": args["bus"], "fd": server.car.buses[args["bus"]].fd}
+    bus = _text(args, "bus")
+    server.attach(connection, bus)
+    return {"bus": bus, "fd": server.car.buses[bus].fd}
 
 
 def _renew_keys(server: CarServer, _: Connection, __: Args) -> object:
@@ -271,14 +305,16 @@ CALLS: Mapping[str, Callable[[CarServer, Connection, Args], object]] = {
     "attach": _attach,
     "renew_keys": _renew_keys,
     "change": lambda s, _, a: s.car.change(from_plain(VehicleChange, a["change"])),
-    "reset": lambda s, _, a: s.car.reset(a["name"]),
-    "set_clock": lambda s, _, a: s.car.set_clock(a["name"], offset_s=a["offset_s"], is_set=a["is_set"]),
-    "put_date_forward": lambda s, _, a: s.car.put_date_forward(a["seconds"]),
-    "set_transport": lambda s, _, a: s.car.set_transport(a["name"], from_plain(TransportChange, a["change"])),
+    "reset": lambda s, _, a: s.car.reset(_text(a, "name")),
+    "set_clock": lambda s, _, a: s.car.set_clock(
+        _text(a, "name"), offset_s=_seconds(a, "offset_s"), is_set=_truth(a, "is_set")
+    ),
+    "put_date_forward": lambda s, _, a: s.car.put_date_forward(_seconds(a, "seconds")),
+    "set_transport": lambda s, _, a: s.car.set_transport(_text(a, "name"), from_plain(TransportChange, a["change"])),
     "add_fault": lambda s, _, a: s.car.add_fault(from_plain(FaultRule, a["rule"])),
     "clear_faults": lambda s, _, __: s.car.clear_faults(),
-    "bus_of": lambda s, _, a: s.car.bus_of(a["name"]),
-    "grant_ident": lambda s, _, a: s.car.grant_ident(a["name"]),
+    "bus_of": lambda s, _, a: s.car.bus_of(_text(a, "name")),
+    "grant_ident": lambda s, _, a: s.car.grant_ident(_text(a, "name")),
     "audit": lambda s, _, a: s.car.audit(from_plain(AuditRecord, a["record"])),
     "findings": lambda s, _, __: s.car.findings(),
     "state": lambda s, _, __: snapshot(s),

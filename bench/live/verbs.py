@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bench.topology import Car
 
 STATE = "state"
+VERB_MAX_BYTES = 4_000
+"""The longest verb has some hundred; YAML is read at some 100 bytes a millisecond, and the car waits for it."""
 CAR_VERBS = ("vehicle", "reset-ecu", "ecu-clock", "fault", "clear-faults", "transport")
 """Those verbs that are done to the car and need no tester, no person and no portal."""
 DONE = Outcome(kind=OutcomeKind.POSITIVE, text="done")
@@ -25,6 +27,8 @@ DONE = Outcome(kind=OutcomeKind.POSITIVE, text="done")
 
 def play_verb(server: CarServer, line: str) -> object:
     """Do what a line says, and return what came of it. Raises `ConfigError` for a line that says nothing known."""
+    if len(line) > VERB_MAX_BYTES:
+        raise ConfigError(f"a verb has at most {VERB_MAX_BYTES} bytes, not {len(line)}")
     node = loads(line, "line")
     if node.value == STATE:
         return snapshot(server)
