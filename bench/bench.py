@@ -297,10 +297,10 @@ class Bench:
     def close(self) -> None:
         """End the bench: give back adapters, threads and the car. Raises `WitnessViolation` for what the witness found."""
         try:
-            found = self.violations()
+            found = self.violations() if self._check_on_close else []
         finally:
             self._closing.close()
-        if found and self._check_on_close:
+        if found:
             raise WitnessViolation("\n".join(found))
 
     def __enter__(self) -> Self:

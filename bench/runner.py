@@ -10,12 +10,13 @@ from pathlib import Path
 
 from bench.bench import Bench
 from bench.bench_file import FOLDER, VIRTUAL, BenchSpec
+from bench.car import Findings
 from bench.topology import GATEWAY
 from bench.vehicle_file import OBD, load_vehicle
 from scenarios.model import Scenario
 from scenarios.play import Played, Status, StepResult, play
 from wire.clock import NS_PER_S, stopwatch
-from wire.errors import ConfigError, NotOnThisCarrier
+from wire.errors import CarrierFault, ConfigError, NotOnThisCarrier
 from wire.names import suggestion
 from wire.trace_files import ALL_FORMATS
 
@@ -124,7 +125,7 @@ def run_one(
         bench.tester()  # an adapter that is not there ends the run, and fails no scenario
         began_ns = bench.world.now_ns
         played = play(scenario, bench.stage, on_step)
-        found = bench.findings()
+        found = _last_findings(bench)
         traces: tuple[Path, ...] = ()
         if trace_dir is not None:
             traces = bench.write_trace(trace_dir, f"{stem or scenario.name}-{seed}", trace_formats)
@@ -143,6 +144,14 @@ def run_one(
             worst_overrun_ns=bench.world.worst_overrun_ns,
             notices=tuple(str(notice) for notice in bench.notices()),
         )
+
+
+def _last_findings(bench: Bench) -> Findings:
+    """Return what the witness says; where its process is lost, that nothing was seen (`play` has failed the scenario for it)."""
+    try:
+        return bench.findings()
+    except CarrierFault as lost:
+        return Findings(violations=(), requests_seen=0, blind_spots=(f"anything: {lost}",))
 
 
 def _told(file: BenchSpec) -> str | None:

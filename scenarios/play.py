@@ -11,7 +11,7 @@ from scenarios.model import Scenario, Step
 from scenarios.stage import Stage
 from scenarios.strategy import StateUnreachable
 from scenarios.verbs import VERBS
-from wire.errors import BenchError, ConfigError, NotOnThisCarrier
+from wire.errors import BenchError, CarrierFault, ConfigError, NotOnThisCarrier
 
 
 class Status(StrEnum):
@@ -60,7 +60,12 @@ def play(scenario: Scenario, stage: Stage, on_step: Callable[[StepResult], None]
         if result.status is not Status.PASSED:
             status, reason = result.status, why
             break
-    violations = tuple(stage.violations())
+    violations: tuple[str, ...] = ()
+    try:
+        violations = tuple(stage.violations())
+    except CarrierFault as lost:  # whom nobody can ask has not said that all is well
+        if status is not Status.FAILED:
+            status, reason = Status.FAILED, f"the witness cannot be asked any more: {lost}"
     if violations and status is Status.PASSED:
         status, reason = Status.FAILED, f"the witness saw: {violations[0]}"
     return Played(scenario=scenario, status=status, steps=tuple(results), reason=reason, violations=violations)

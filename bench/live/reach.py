@@ -7,6 +7,7 @@ process costs half a second. Programs that share a bus (pytest's workers) take t
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import select
 import subprocess
@@ -25,7 +26,7 @@ from bench.live.remote_car import RemoteCar
 from bench.live.server import DEFAULT_VEHICLE
 from bench.vehicle_file import VehicleSpec, load_vehicle
 from wire.clock import stopwatch
-from wire.errors import CarrierFault, ConfigError, NotOnThisCarrier
+from wire.errors import CarrierFault, ConfigError, LocalMisuse, NotOnThisCarrier
 
 READY = b"ready\n"
 START_PATIENCE_S = 60.0
@@ -77,6 +78,11 @@ class ServedProcess:
         """Whether it still runs."""
         return self._process.poll() is None
 
+    def clear_bench(self) -> None:
+        """Take the car off its buses: this process stays for this program's next bench, and others may have their car there."""
+        with contextlib.suppress(ServerLost), contextlib.closing(ControlClient(self.control)) as client:
+            client.call("clear")
+
     def _wait_until_ready(self) -> None:
         out = self._process.stdout
         assert out is not None
@@ -110,6 +116,8 @@ class ServedProcess:
 
 _served: dict[tuple[int, str], ServedProcess] = {}
 """The processes that this program started, by its number and the bench file they serve."""
+_turns: set[Path] = set()
+"""The turns that this program has: who waited for itself would wait for good."""
 
 
 def reach_car(
@@ -145,7 +153,13 @@ def _served_car(spec: BenchSpec, wanted: VehicleSpec | None) -> BenchCar:
             return _remote(spec, wanted, ControlClient(control_path(spec)), Path(keys_file(spec)), release)
         except ServerLost:
             process = _process_of(spec)
-        return _remote(spec, wanted, ControlClient(process.control), process.keys, release)
+        client = ControlClient(process.control)
+
+        def leave() -> None:
+            process.clear_bench()
+            release()
+
+        return _remote(spec, wanted, client, process.keys, leave)
     except BaseException:
         release()
         raise
@@ -179,26 +193,44 @@ def _process_of(spec: BenchSpec) -> ServedProcess:
 def _take_turn(spec: BenchSpec) -> Callable[[], None]:
     """Wait until no other program of this user is at the bus; return what ends our turn."""
     try:
-        import fcntl  # noqa: PLC0415 - not on Windows, where nothing is served
+        import fcntl  # noqa: F401, PLC0415 - not on Windows, where nothing is served
     except ImportError:
         return lambda: None
     path = turn_file(spec)
+    if path in _turns:
+        raise LocalMisuse(f"a bench of this program is at the bus of {spec.name!r} already: close that bench first")
     lock: IO[str] = path.open("a+", encoding="ascii")
+    try:
+        _wait_for_turn(lock, spec.name)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+    except BaseException:
+        lock.close()
+        raise
+    _turns.add(path)
+
+    def release() -> None:
+        _turns.discard(path)
+        lock.close()
+
+    return release
+
+
+def _wait_for_turn(lock: IO[str], bench: str) -> None:
+    import fcntl  # noqa: PLC0415 - see `_take_turn`
+
     waited, pause = stopwatch(), threading.Event()
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
         except BlockingIOError:
             if waited() > TURN_PATIENCE_S:
                 lock.seek(0)
                 holder = lock.read().strip() or "unknown"
-                lock.close()
                 raise BenchInUse(
-                    f"process {holder} has had the bus of bench {spec.name!r} for {TURN_PATIENCE_S:g} s"
+                    f"process {holder} has had the bus of bench {bench!r} for {TURN_PATIENCE_S:g} s"
                 ) from None
             pause.wait(TURN_LOOK_S)
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock.close
+        else:
+            return

@@ -98,12 +98,8 @@ class CarServer:
                 path=str(self.spec.path or ""),
                 key="buses",
             )
-        self._leave_world()
-        self._close_channels()
-        for guest in [each for each in (self.control.connections if self.control else ()) if each.on_frame is not None]:
-            guest.close()  # its bus goes with the car
-        self.world = world = World(0, self.clock)
-        self._renewed = True
+        self.clear()
+        world = self.world
         self._channels = {
             name: open_channel(carrier.driver, carrier.channel, carrier.options, world)
             for name, carrier in self.spec.buses.items()
@@ -129,8 +125,19 @@ class CarServer:
         self.car.buses[spec.buses[0].name].tap(self.requests.see)
         self._record()
         self.keys.watch(world, self.car)
-        self._on_world(world)
-        for connection in self.control.connections if self.control else ():
+
+    def clear(self) -> None:
+        """Take the car off its buses: the bench stands empty, in a new world, until the next `put`."""
+        self._leave_world()
+        self._close_channels()
+        connections = tuple(self.control.connections) if self.control else ()
+        for guest in connections:
+            if guest.on_frame is not None:
+                guest.close()  # its bus goes with the car
+        self.world = World(0, self.clock)
+        self._renewed = True
+        self._on_world(self.world)
+        for connection in connections:
             connection.resume()
 
     def _leave_world(self) -> None:
@@ -302,6 +309,7 @@ def _renew_keys(server: CarServer, _: Connection, __: Args) -> object:
 
 CALLS: Mapping[str, Callable[[CarServer, Connection, Args], object]] = {
     "put": _put,
+    "clear": lambda s, _, __: s.clear(),
     "attach": _attach,
     "renew_keys": _renew_keys,
     "change": lambda s, _, a: s.car.change(from_plain(VehicleChange, a["change"])),

@@ -131,7 +131,9 @@ def _print_total(console: Console, runs: Sequence[Run]) -> None:
     console.print(f"{_counted(runs)} in {total_s:.1f} s ({format_duration(bench_ns)} of bench time)")
     _print_real_time(console, runs)
     blind = dict.fromkeys(spot for run in runs for spot in run.blind_spots)
-    console.print(f"[dim]The witness read {sum(run.witnessed for run in runs):,} requests. It cannot see:[/]")
+    console.print(
+        f"[dim]The witness read {sum(run.witnessed for run in runs):,} requests.{' It cannot see:' if blind else ''}[/]"
+    )
     for spot in blind:
         console.print(f"[dim]  {escape(spot)}[/]", soft_wrap=True)
 
