@@ -66,11 +66,13 @@ def serve(
     if plain or with_parent or not sys.stdout.isatty():
         serve_until_end(spec, options)
     else:
-        _serve_with_view()
+        from bench.live.places import control_path  # noqa: PLC0415
+
+        _serve_with_view(control or control_path(spec))
 
 
-def _serve_with_view() -> None:
-    """Run the same command as a child without a view, and watch it."""
+def _serve_with_view(control: Path) -> None:
+    """Run the same command as a child without a view, and watch it through its control socket."""
     import subprocess  # noqa: PLC0415
     import sys  # noqa: PLC0415
     import threading  # noqa: PLC0415
@@ -97,8 +99,7 @@ def _serve_with_view() -> None:
     reader = threading.Thread(target=lambda: said.extend(line.rstrip() for line in stderr), daemon=True)
     reader.start()
     if child.stdout.readline() == "ready\n":
-        socket = next(line.rpartition(" ")[2] for line in said if "control socket" in line)
-        client = ControlClient(Path(socket))
+        client = ControlClient(control)
         try:
             watch(client, Console(), lambda: list(said))
         except KeyboardInterrupt:

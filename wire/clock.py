@@ -151,8 +151,8 @@ class RealClock:
         return ()
 
     def wake(self) -> None:
-        """End a wait from another thread; a wake-up that is already pending is enough."""
-        with contextlib.suppress(BlockingIOError):
+        """End a wait from another thread; a wake-up that is already pending is enough, and a closed clock waits no more."""
+        with contextlib.suppress(OSError):
             self._wake_tx.send(b"\0")
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -46,7 +47,8 @@ class ControlClient:
         if "\n" in text:
             raise LocalMisuse("what is sent to a car is one line: write a mapping as {key: value}")
         try:
-            self._socket.sendall(text.encode() + b"\n")
+            with contextlib.suppress(BrokenPipeError):  # what it said before it closed is still to be read
+                self._socket.sendall(text.encode() + b"\n")
             answer = json.loads(self._read_line())
         except (OSError, ValueError) as error:
             raise ServerLost(f"the car served at {self.path} is gone: {error}") from error

@@ -51,7 +51,8 @@ def serve(spec: BenchSpec, options: ServeOptions, log: Callable[[str], None] | N
         if options.with_parent:
             server.clock.register(sys.stdin.fileno(), lambda: _parent_said(server))
         car = server.car.spec
-        buses = ", ".join(f"{name} on {carrier.driver}:{carrier.channel}" for name, carrier in spec.buses.items())
+        carried = [f"{name} on {carrier.driver}:{carrier.channel}" for name, carrier in spec.buses.items()]
+        buses = ", ".join(carried) or "virtual buses"
         say(f"serving {car.title}, {car.vin}; {buses}; control socket {server.control_path}")
         print(READY, flush=True)  # noqa: T201 - whoever started us waits for it
         service.tell("READY=1", f"STATUS=serving {car.name}")
@@ -84,4 +85,7 @@ def _parent_said(server: CarServer) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"sgw-bench: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the log of a service
+    try:
+        print(f"sgw-bench: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the log of a service
+    except OSError:  # who read it is gone, and the car is not
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end of the process

@@ -84,8 +84,12 @@ class CarServer:
         self.world: World
         self.car: Car
         self.requests: RequestLog
-        self.put(load_vehicle(vehicle or spec.vehicle or DEFAULT_VEHICLE))
-        self.control = ControlSocket(control, self.clock, lambda: self.world, self._serve)
+        try:
+            self.put(load_vehicle(vehicle or spec.vehicle or DEFAULT_VEHICLE))
+            self.control = ControlSocket(control, self.clock, lambda: self.world, self._serve)
+        except BaseException:
+            self.close()
+            raise
 
     # ---- the car
 
@@ -241,6 +245,8 @@ class CarServer:
 
     def attach(self, connection: Connection, bus: str) -> None:
         """Make a connection a place on a bus: it hears every frame there, and sends."""
+        if self.car.world is not self.world:
+            raise LocalMisuse("no car stands on this bench at the moment: its last program took it off (put one there)")
         found = self.car.buses.get(bus)
         if found is None:
             raise LocalMisuse(f"there is no bus {bus!r}; there are: {', '.join(self.car.buses)}")

@@ -48,7 +48,10 @@ def paced_file(folder: Path, vehicle: str = "vag-golf", more: str = "") -> Path:
 class Served:
     """A running server, what it logged, and ways to talk to it."""
 
-    def __init__(self, server: CarServer, said: list[str], failures: list[BaseException]) -> None:
+    def __init__(
+        self, server: CarServer, said: list[str], failures: list[BaseException], closed: Callable[[], bool]
+    ) -> None:
+        self.closed = closed
         self.server = server
         self.said = said
         self._failures = failures
@@ -70,8 +73,8 @@ class Served:
     def raw(self) -> socket.socket:
         """Return a bare connection."""
         bare = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        bare.connect(str(self.control))  # waits where the queue is full
         bare.settimeout(PATIENCE_S)
-        bare.connect(str(self.control))
         return bare
 
 
@@ -88,17 +91,18 @@ def served(spec: BenchSpec, *, keys: str | None = None, vehicle: str | None = No
                 server.run()
             except Exception as error:  # noqa: BLE001 - told to whoever waits for this thread
                 failures.append(error)
+            finally:
+                server.close()
 
         thread = threading.Thread(target=run, name="served car")
+        made = Served(server, said, failures, lambda: not thread.is_alive())
         thread.start()
         try:
-            yield Served(server, said, failures)
+            yield made
         finally:
             server.end()
             thread.join(PATIENCE_S)
             alive = thread.is_alive()
-            if not alive:
-                server.close()
     assert not alive
     if failures:
         raise failures[0]

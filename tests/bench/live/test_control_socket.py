@@ -38,7 +38,9 @@ def car() -> Iterator[Served]:
 
 
 def well(car: Served) -> bool:
-    """Whether the car still answers, at its socket and on its bus."""
+    """Whether the car still answers, at its socket and on its bus (with the ignition on, whatever was done to it before)."""
+    assert car.ask("vehicle: {ignition: true, supply-mv: 12600, asleep: false, battery: connected}") == "done"
+    assert car.ask("clear-faults") == "done"
     with contextlib.closing(car.raw()) as guest:
         guest.sendall(ATTACH)
         assert b'"fd": false' in guest.recv(4096)
@@ -197,7 +199,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-NAMES = sorted(set(CALLS) - {"end", "put"})
+NAMES = sorted(set(CALLS) - {"end", "put", "clear"})
 KEYS = ("name", "offset_s", "is_set", "seconds", "change", "rule", "bus", "record")
 ARGS = st.dictionaries(st.sampled_from(KEYS), JSON | st.sampled_from(("cluster", "obd")), max_size=4)
 
@@ -222,6 +224,20 @@ def test_no_bytes_on_a_line_end_the_car(car: Served, data: bytes) -> None:
 
 
 def test_the_car_still_answers_on_its_bus_after_all_that(car: Served) -> None:
+    assert well(car)
+
+
+def test_an_empty_bench_has_no_bus_to_sit_on_until_a_car_is_put_there(car: Served) -> None:
+    guest = car.raw()
+    guest.sendall(ATTACH)
+    assert guest.recv(4096)
+    car.call("clear")
+    assert guest.recv(4096) == b"", "its bus went with the car"
+    guest.close()
+    with pytest.raises(LocalMisuse, match="no car stands on this bench"):
+        car.call("attach", bus="obd")
+    assert isinstance(car.ask("state"), dict)
+    car.call("put", vehicle="vag-golf")
     assert well(car)
 
 
@@ -376,7 +392,7 @@ def test_a_socket_that_was_left_behind_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_socket_in_use_is_refused_in_one_sentence(car: Served) -> None:
-    with pytest.raises(SocketInUse, match="a car is served at .* already: end that one, or name another 'control'"):
+    with pytest.raises(SocketInUse, match=r"a car is served at .* already: end that one, or name another 'control'"):
         serving(car.control)
     assert issubclass(SocketInUse, CarrierFault)
     assert well(car)
@@ -391,7 +407,7 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_too_long_for_a_socket_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no control socket can be made here: .*too long"):
+    with pytest.raises(ConfigError, match=r"no control socket can be made here: .*too long"):
         serving(tmp_path / ("x" * 120))
 
 
@@ -401,7 +417,7 @@ def test_without_unix_sockets_both_ends_say_so(tmp_path: Path, monkeypatch: pyte
         ControlClient(tmp_path / "car.sock")
     clock = object.__new__(RealClock)
     with pytest.raises(NotOnThisCarrier, match="no Unix sockets"):
-        ControlSocket(tmp_path / "car.sock", clock, lambda: World(), lambda _c, line: line)
+        ControlSocket(tmp_path / "car.sock", clock, World, lambda _c, line: line)
 
 
 # ---- the client

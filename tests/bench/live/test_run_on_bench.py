@@ -1,4 +1,4 @@
-"""Scenarios on a bench whose car is a process of its own: pass, skip with the reason, and a named error where something breaks."""
+"""Scenarios on a bench whose car is a process of its own: they pass, skip with the reason, or fail by name when it is lost."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from channel_pair import GROUP, multicast_port, require_multicast
-from command_line import COMMAND, Here, environment, here
+from command_line import COMMAND, Here, environment, here, in_a_process
 from served_car import paced_file
 
-import bench.live.reach as reach
 from bench.bench import Bench
 from bench.bench_file import BenchSpec, load_bench
+from bench.live import reach
 from bench.live.client import ServerLost
 from bench.live.reach import BenchInUse, CarNotStarted
 from bench.runner import run_one
@@ -86,7 +86,7 @@ def test_the_whole_chain_passes_on_a_served_car_and_the_junit_file_says_where(
     done = sgw_bench("run", str(opens), "mb-global-scan", "--bench", str(paced), "--junit", "j.xml", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
-    properties = {each.get("name"): each.get("value") for each in ET.parse(tmp_path / "j.xml").iter("property")}
+    properties = {each.get("name"): each.get("value") for each in ET.parse(tmp_path / "j.xml").iter("property")}  # noqa: S314 - our own
     assert properties["bench"] == str(paced)
 
 
@@ -210,6 +210,18 @@ def test_two_programs_on_one_real_bus_take_turns_and_both_pass(udp: Path, tmp_pa
         assert "3 passed" in said
 
 
+def test_a_program_between_two_benches_leaves_the_bus_to_others(udp: Path, tmp_path: Path) -> None:
+    with Bench(file=load_bench(str(udp))) as bench:
+        bench.vehicle()
+    assert any(process.alive for process in reach._served.values())
+    opens = scenario(tmp_path, UNLOCKS, "opens")
+    other = in_a_process("run", str(opens), "--bench", str(udp), cwd=tmp_path)
+    assert other.returncode == 0, other.stdout
+    with Bench(file=load_bench(str(udp))) as bench:
+        assert bench.tester().identify().vin
+    end_processes()
+
+
 # ---- the process is lost
 
 
@@ -248,16 +260,18 @@ def test_a_server_that_is_killed_after_the_last_step_is_no_pass_either(paced: Pa
 
 def test_a_bench_whose_server_was_killed_says_so_when_it_is_left(paced: Path) -> None:
     spec = load_bench(str(paced))
-    with pytest.raises(ServerLost, match="is gone"), Bench(file=spec) as bench:
-        bench.tester().identify()
-        kill_server(spec)
+    bench = Bench(file=spec)
+    bench.tester().identify()
+    kill_server(spec)
+    with pytest.raises(ServerLost, match="is gone"):
+        bench.close()
 
 
 def test_a_process_that_cannot_serve_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = paced_file(tmp_path)
     spec = load_bench(str(path))
     path.write_text("title: T\ncar: sreved\n")
-    with Bench(file=spec) as bench, pytest.raises(CarNotStarted, match="could not be served: .*did you mean 'served'"):
+    with Bench(file=spec) as bench, pytest.raises(CarNotStarted, match=r"could not be served: .*did you mean 'served'"):
         bench.vehicle()
     monkeypatch.setattr(reach, "START_PATIENCE_S", 0.0)
     with Bench(file=spec) as bench, pytest.raises(CarNotStarted, match="it said nothing"):
