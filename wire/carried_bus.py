@@ -41,8 +41,8 @@ class CarriedBus(CanBus):
         super().__init__(world, name, bitrate=bitrate, data_bitrate=data_bitrate, fd=fd, paced=False)
         self._carrier = carrier
         self._outside = BusPort(self, OUTSIDE)
-        self._in_flight: deque[bool] = deque()
-        """For each frame that the carrier has yet to confirm: whether the current one is done with it."""
+        self._in_flight: deque[tuple[Frame, bool]] = deque()
+        """The frames that the carrier has yet to confirm, and whether the current one is done with it."""
         self._ids: set[int] = set()
         self._hears_all = False
         self._handing_over = False
@@ -93,7 +93,7 @@ class CarriedBus(CanBus):
             self._hand_over_faulty(frame, now_ns)
 
     def _hand_over(self, frame: Frame, *, last: bool) -> None:
-        self._in_flight.append(last)
+        self._in_flight.append((frame, last))
         self._handing_over = True
         self._carrier.send(frame)
         self._handing_over = False
@@ -112,10 +112,16 @@ class CarriedBus(CanBus):
             self.world.call_at(now_ns, self._complete)
 
     def _went_out(self, frame: Frame) -> None:
+        """The carrier confirms a frame; one that it was not given, or that was given up when the carrier was lost, is no news."""
         if self._handing_over:  # confirmed from inside `send`: the sender is still at it
             self.world.call_at(self.world.now_ns, partial(self._went_out, frame))
-        elif self._in_flight and self._in_flight.popleft() and self._current is not None:
-            self._complete()
+            return
+        for entry in self._in_flight:
+            if entry[0] == frame:
+                self._in_flight.remove(entry)
+                if entry[1] and self._current is not None:
+                    self._complete()
+                return
 
     def _complete(self) -> None:
         """The frame in flight went out: taps, its sender's confirmation, and whoever else stands on this side."""

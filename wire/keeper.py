@@ -43,8 +43,10 @@ class Keeper:
             me = threading.get_ident()
             self._waiting.add(me)
             self._world.clock.wake()
-            self._lock.acquire()
-            self._waiting.discard(me)
+            try:
+                self._lock.acquire()
+            finally:  # Ctrl-C ends the wait: who is gone is not waited for
+                self._waiting.discard(me)
         self._depth += 1
         self._uses += 1
 
