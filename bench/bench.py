@@ -171,7 +171,8 @@ class Bench:
         """
         wanted = None if name is None else load_vehicle(str(name))
         if self._car is None:
-            self._car = self._place_car(wanted)
+            with self.world.hold:
+                self._car = self._place_car(wanted)
             if self._backend is not None:
                 self._car.take_keys(self._backend.key_set())
             if self.live and self._dates_are_ours:  # what waits for a date alone need not wait
@@ -229,7 +230,9 @@ class Bench:
         return self._tester
 
     def _make_tester(self) -> BenchTester:
-        plug, link = plug_in_tester(self.world, self.car, self.spec, self.trace, self._closing)
+        car = self.car
+        with self.world.hold:
+            plug, link = plug_in_tester(self.world, car, self.spec, self.trace, self._closing)
         tester = Tester(
             link=link,
             portal=PortalClient(self.portal, TESTER_SERIAL),

@@ -123,6 +123,9 @@ def _read(path: Path) -> BenchSpec:
         )
     if car_at in (CarAt.ELSEWHERE, CarAt.REAL):
         _refuse(node, ("buses",), f"is {car_at.value}: its buses are where it is")
+        _refuse(car, ("paced",), f"is {car_at.value}: its buses take the time that they take")
+    if car_at in (CarAt.HERE, CarAt.REAL):
+        _refuse(car, ("control",), f"is {car_at.value}: nobody steers it through a socket")
     vehicle, wait = node.get("vehicle"), node.get("longest_wait")
     paced, control = car.get("paced") if car else None, car.get("control") if car else None
     return BenchSpec(
@@ -164,9 +167,9 @@ def _car(node: Node | None) -> tuple[Node | None, CarAt]:
     return node, CarAt(node.require("at").choice(words))
 
 
-def _refuse(node: Node, keys: tuple[str, ...], why: str) -> None:
+def _refuse(node: Node | None, keys: tuple[str, ...], why: str) -> None:
     for key in keys:
-        entry = node.get(key)
+        entry = None if node is None else node.get(key)
         if entry is not None:
             raise entry.error(f"{key!r} has no place here: the car {why}")
 
@@ -216,5 +219,8 @@ def _portal(node: Node | None, path: Path) -> PortalSpec:
 
 
 def _is_url(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.netloc)
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half an IPv6 address, a port that is no number
+        return False

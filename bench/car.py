@@ -6,7 +6,7 @@ is asked of it (grants, the witness's findings) goes through this door; where no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from bench.car_facts import car_map, watched_car
@@ -117,7 +117,8 @@ class ForeignCar:
 
     def change(self, change: VehicleChange) -> None:
         """Refuse."""
-        self._out_of_reach(f"set {change}")
+        given = {field.name: getattr(change, field.name) for field in fields(change)}
+        self._out_of_reach(f"set {', '.join(f'{name}={value}' for name, value in given.items() if value is not None)}")
 
     def reset(self, name: str) -> None:
         """Refuse."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 
 from bench.bench_file import BenchSpec
 from bench.car import BenchCar, ForeignCar
@@ -35,7 +35,13 @@ def plug_in_tester(
     options = dict(through.options)
     if isinstance(car, RemoteCar) and options.get("interface") == "sgwbench":
         options.setdefault("control", str(car.control))
-    channel = closing_stack.enter_context(closing(open_channel(through.driver, through.channel, options, world)))
+    channel = open_channel(through.driver, through.channel, options, world)
+
+    def leave() -> None:
+        with world.hold:  # not while somebody reads from it
+            channel.close()
+
+    closing_stack.callback(leave)
     bus = carried_bus(world, car.spec.buses[0], channel)
     if trace.keeps:
         trace.attach(bus)

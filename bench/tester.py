@@ -118,6 +118,10 @@ class BenchTester:
         tester = self._bench.spec.tester
         if tester is not None and tester.kernel_isotp:
             raise NotOnThisCarrier("the kernel's ISO-TP holds the interface: nobody pulls it out from here")
+        with self._bench.world.hold:
+            self._unplug(can_id, frames)
+
+    def _unplug(self, can_id: int | None, frames: int) -> None:
         if can_id is None:
             self.channel.unplug()
             return
@@ -138,8 +142,9 @@ class BenchTester:
 
     def plug_in(self) -> None:
         """Put the adapter back; what was under way is lost."""
-        self.channel.replug()
-        self.core.link.recover()
+        with self._bench.world.hold:
+            self.channel.replug()
+            self.core.link.recover()
 
     def logout(self) -> None:
         """Log out."""

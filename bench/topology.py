@@ -29,6 +29,7 @@ from wire.entropy import Entropy, LiveEntropy, SeededEntropy
 from wire.errors import LocalMisuse, NotOnThisCarrier
 from wire.faults import FOREVER_NS, FaultInjector, FaultRule
 from wire.isotp_door import IsoTpOptions
+from wire.keeper import held
 from wire.portal_api import AuditRecord, KeySet
 from wire.trace import Trace
 from wire.world import World
@@ -225,6 +226,7 @@ class Car:
         except KeyError:
             raise LocalMisuse(f"{self.spec.name!r} has no unit {name!r}; there are: {', '.join(self.units)}") from None
 
+    @held
     def reset(self, name: str) -> None:
         """Take one unit's supply away and give it back."""
         unit, now_ns = self.unit(name), self.world.now_ns
@@ -233,6 +235,7 @@ class Car:
             unit.regain_supply(now_ns)
         self.witness.reset(now_ns, name)
 
+    @held
     def change(self, change: VehicleChange) -> None:
         """Set values of the vehicle; units, gateway and witness learn of it at once."""
         state, now_ns = self.state, self.world.now_ns
@@ -294,11 +297,13 @@ class Car:
             crash=state.crash,
         )
 
+    @held
     def set_clock(self, name: str, *, offset_s: int, is_set: bool) -> None:
         """Make a unit's calendar wrong, or lose it."""
         clock = self.unit(name).clock
         clock.offset_s, clock.is_set = offset_s, is_set
 
+    @held
     def put_date_forward(self, seconds: int) -> None:
         """Let all calendars in the car run ahead by so much: on a bench in real time nobody waits for the date."""
         for unit in self.units.values():
@@ -306,6 +311,7 @@ class Car:
             unit.endpoint.flush()
         self.witness.put_date_forward(seconds)
 
+    @held
     def set_transport(self, name: str, change: TransportChange) -> None:
         """Change how a unit speaks ISO-TP (the gateway: towards the tester)."""
         given = {
@@ -318,6 +324,7 @@ class Car:
         changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         self.unit(name).core.stack.configure(0, lambda options: replace(options, **changes))
 
+    @held
     def add_fault(self, rule: FaultRule) -> FaultRule:
         """Put a wire fault in force, its window counted from now; return the rule in world time.
 
@@ -337,6 +344,7 @@ class Car:
         self._inject_faults(on=True)
         return absolute
 
+    @held
     def clear_faults(self) -> None:
         """Take all wire faults out of force."""
         self.faults.clear()
@@ -353,12 +361,14 @@ class Car:
         """Return the name of the bus on which a unit stands."""
         return self.unit(name).ports[0].bus.name
 
+    @held
     def grant_ident(self, name: str) -> str | None:
         """Return what tells the grant that is in force at a unit from any other, or None."""
         gate = self.unit(name).gate
         grant = None if gate is None else gate.grant(self.world.now_ns)
         return None if grant is None else grant.ident
 
+    @held
     def take_keys(self, keys: KeySet) -> None:
         """Learn the back end's current keys and revocations."""
         self.trust.update(keys)
@@ -368,10 +378,12 @@ class Car:
         if self.trust.revoked_serials:
             self.witness.revoked(self.world.now_ns)
 
+    @held
     def audit(self, record: AuditRecord) -> None:
         """Tell the witness of an audit record."""
         self.witness.audit(record)
 
+    @held
     def findings(self) -> Findings:
         """Return what the witness has to say."""
         return findings_of(self.witness)

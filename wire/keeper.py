@@ -8,7 +8,10 @@ who holds the world (`with world.hold:`) may touch what lives in it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import wraps
 from types import TracebackType
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from wire.clock import NS_PER_S
 from wire.errors import WorldStopped
@@ -17,6 +20,28 @@ from wire.world import World
 GRACE_S = 0.02
 """How long a caller may be away before the keeper takes over: taking the world back from it costs two changes of threads."""
 FOREVER_NS = 1 << 62
+
+
+class InWorld(Protocol):
+    """What lives in a world."""
+
+    world: World
+
+
+S = TypeVar("S", bound=InWorld)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def held(act: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Make a method hold its world: in real time a keeper may run it meanwhile."""
+
+    @wraps(act)
+    def holding(self: S, /, *args: P.args, **keywords: P.kwargs) -> T:
+        with self.world.hold:
+            return act(self, *args, **keywords)
+
+    return holding
 
 
 class Keeper:

@@ -11,6 +11,7 @@ import types
 from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
+from pathlib import PurePath
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from wire.errors import ConfigError, LocalMisuse
@@ -27,6 +28,8 @@ def to_plain(value: object) -> Any:
         return value.value
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, PurePath):
+        return str(value)
     if isinstance(value, Mapping):
         return {str(key): to_plain(entry) for key, entry in value.items()}
     if isinstance(value, frozenset | set):

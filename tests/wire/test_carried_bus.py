@@ -1,4 +1,4 @@
-"""A bus whose wire is elsewhere: frames both ways, confirmed by the carrier alone, with faults at its door and a carrier that may be lost."""
+"""A bus whose wire is elsewhere: frames both ways, confirmed by the carrier alone; faults at its door; a carrier that is lost."""
 
 from __future__ import annotations
 
