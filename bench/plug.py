@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Protocol
 
 from bench.bench_file import BenchSpec
 from bench.car import BenchCar, ForeignCar
@@ -36,12 +37,7 @@ def plug_in_tester(
     if isinstance(car, RemoteCar) and options.get("interface") == "sgwbench":
         options.setdefault("control", str(car.control))
     channel = open_channel(through.driver, through.channel, options, world)
-
-    def leave() -> None:
-        with world.hold:  # not while somebody reads from it
-            channel.close()
-
-    closing_stack.callback(leave)
+    closing_stack.callback(_close_held, world, channel)
     bus = carried_bus(world, car.spec.buses[0], channel)
     if trace.keeps:
         trace.attach(bus)
@@ -54,7 +50,8 @@ def plug_in_tester(
         from vci_driver.kernel_isotp import KernelIsoTp  # noqa: PLC0415 - Linux alone has it
 
         bus.hear_all()  # the kernel sends and hears for us: the bus is there to watch
-        kernel = closing_stack.enter_context(closing(KernelIsoTp(world, [through.channel])))
+        kernel = KernelIsoTp(world, [through.channel])
+        closing_stack.callback(_close_held, world, kernel)
         link = LiveLink(world, (), car.car_map(), link_options, transport=kernel)
     else:
         link = LiveLink(world, [plug], car.car_map(), link_options)
@@ -67,3 +64,14 @@ def plug_in_tester(
     channel.on_fault = plug.carrier_failed
     channel.on_recovered = recovered
     return plug, link
+
+
+class _Closable(Protocol):
+    def close(self) -> None:
+        """Give back what was taken."""
+
+
+def _close_held(world: World, opened: _Closable) -> None:
+    """Close what lives in a world, not while somebody runs it."""
+    with world.hold:
+        opened.close()

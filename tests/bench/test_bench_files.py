@@ -54,7 +54,7 @@ clock: real
 car: {at: served, paced: true, control: run/car.sock}
 buses:
   obd: {driver: python_can, channel: can0, options: {interface: socketcan, fd: true, depth: {of: [1, 2]}}}
-tester: {driver: python_can, channel: can1, options: {interface: socketcan}, isotp: kernel, delta_p2: 70 ms}
+tester: {driver: socketcan, channel: can1, options: {fd: false}, isotp: kernel, delta_p2: 70 ms}
 portal: {at: "https://portal.example/", keys: keys/set.json, reviews: 3 s}
 longest_wait: 2 min
 """
@@ -76,7 +76,7 @@ longest_wait: 2 min
             }
         },
         "tester": {
-            "carrier": {"driver": "python_can", "channel": "can1", "options": {"interface": "socketcan"}},
+            "carrier": {"driver": "socketcan", "channel": "can1", "options": {"fd": False}},
             "kernel_isotp": True,
             "delta_p2_ns": 70_000_000,
         },
@@ -190,6 +190,12 @@ def test_a_car_that_is_not_here_is_in_real_time(tmp_path: Path, car: str) -> Non
             "expected a mapping",
         ),
         ("title: T\ncar: real\ntester: {driver: python_can, channel: x, isotp: linux}", 3, "tester.isotp", "'linux'"),
+        (
+            "title: T\ncar: real\ntester: {driver: python_can, channel: x, isotp: kernel}",
+            3,
+            "tester.isotp",
+            "driver: socketcan",
+        ),
         ("title: T\ncar: real\ntester: {driver: python_can, channel: x, delta_p2: 50}", 3, "tester.delta_p2", "50"),
         ("title: T\ncar: real\ntester: {driver: python_can, channel: x, delta: 1 s}", 3, "tester.delta", "delta_p2"),
         (
