@@ -16,8 +16,8 @@ from typing import Any
 
 import can
 
-from wire.errors import ConfigError
-from wire.frame import EXTENDED, EXTENDED_MASK, Frame
+from wire.errors import ConfigError, LocalMisuse
+from wire.frame import EXTENDED, EXTENDED_MASK, Frame, checked
 from wire.frame_stream import HEAD, FrameReader, encode
 from wire.served_places import find_control
 
@@ -44,32 +44,50 @@ class SgwBenchBus(can.BusABC):
         self.channel_info = f"sgwbench {channel}"
         self._own = receive_own_messages
         self._reader = FrameReader()
+        where = f"no place on bus {channel!r} of a served car"
         try:
-            path = Path(control) if control is not None else find_control()
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._socket.settimeout(PATIENCE_S)
-            self._socket.connect(str(path))
-            self._socket.sendall(json.dumps({"call": "attach", "args": {"bus": channel}}).encode() + b"\n")
-            answer = json.loads(self._line())
-        except (OSError, ValueError, ConfigError, AttributeError) as error:
+        except AttributeError:
             self._is_shutdown = True
-            raise can.CanInitializationError(f"no place on bus {channel!r} of a served car: {error}") from error
-        if "error" in answer:
+            raise can.CanInitializationError(f"{where}: this system has no Unix sockets") from None
+        try:
+            fd = self._attach(Path(control) if control is not None else find_control(), channel)
+        except (OSError, ValueError, ConfigError) as error:
             self._socket.close()
             self._is_shutdown = True
-            raise can.CanInitializationError(answer["error"]["text"])
-        self._can_protocol = can.CanProtocol.CAN_FD if answer["ok"]["fd"] else can.CanProtocol.CAN_20
+            raise can.CanInitializationError(f"{where}: {error}") from error
+        self._can_protocol = can.CanProtocol.CAN_FD if fd else can.CanProtocol.CAN_20
         super().__init__(channel=channel, can_filters=can_filters)
+
+    def _attach(self, path: Path, channel: str) -> bool:
+        """Ask the server for a place; return whether the bus is CAN FD."""
+        self._socket.settimeout(PATIENCE_S)
+        self._socket.connect(str(path))
+        self._socket.sendall(json.dumps({"call": "attach", "args": {"bus": channel}}).encode() + b"\n")
+        answer = json.loads(self._line())
+        try:
+            if "error" in answer:
+                raise ConfigError(answer["error"]["text"])
+            return bool(answer["ok"]["fd"])
+        except (TypeError, KeyError):
+            raise ConfigError("what answers there is no served car") from None
 
     def fileno(self) -> int:
         """Return the socket's descriptor: readable while there is a frame."""
         return self._socket.fileno()
 
     def send(self, msg: can.Message, timeout: float | None = None) -> None:  # noqa: ARG002 - the bench takes frames at once
-        """Queue a frame on the car's bus."""
+        """Queue a frame on the car's bus. Raises `can.CanOperationError` for what it cannot carry, and when the car is gone."""
+        if msg.is_remote_frame or msg.is_error_frame:
+            raise can.CanOperationError(f"{self.channel_info}: remote frames and error frames cannot be sent from here")
+        if msg.is_fd and self._can_protocol is not can.CanProtocol.CAN_FD:
+            raise can.CanOperationError(f"{self.channel_info}: the bus is classic CAN, it carries no CAN FD frames")
         can_id = msg.arbitration_id | (EXTENDED if msg.is_extended_id else 0)
         try:
-            self._socket.sendall(encode(0, Frame(can_id, bytes(msg.data), msg.is_fd, msg.bitrate_switch)))
+            frame = checked(Frame(can_id, bytes(msg.data), msg.is_fd, msg.bitrate_switch))
+            self._socket.sendall(encode(0, frame))
+        except LocalMisuse as error:
+            raise can.CanOperationError(f"{self.channel_info}: {error}") from error
         except OSError as error:
             raise can.CanOperationError(f"{self.channel_info}: the car is not served any more: {error}") from error
 

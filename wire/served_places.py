@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from pathlib import Path
 
@@ -34,9 +35,24 @@ def find_control() -> Path:
     if named:
         return Path(named)
     sockets = sorted(runtime_folder().glob("*.sock"))
+    if len(sockets) > 1:  # those that processes left behind which were killed do not count
+        sockets = [path for path in sockets if _answers(path)] or sockets
     if len(sockets) == 1:
         return sockets[0]
     if not sockets:
         raise ConfigError("no car is served by this user: start one with `sgw-bench serve`, or name its control socket")
     names = ", ".join(str(path) for path in sockets)
     raise ConfigError(f"several cars are served: name one control socket (control=..., or {ENVIRONMENT}): {names}")
+
+
+def _answers(path: Path) -> bool:
+    """Return whether somebody serves at a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0)
+        try:
+            probe.connect(str(path))
+        except BlockingIOError:  # somebody who has much to do
+            return True
+        except OSError:
+            return False
+        return True
