@@ -51,7 +51,7 @@ def list_() -> None:
 
 
 @app.command()
-def check(  # noqa: PLR0913 - one for each option of the command
+def check(
     driver: Annotated[str, typer.Argument(help="The driver's name: see 'sgw-bench vci list'.")],
     *,
     channel: Annotated[str, typer.Option(help="The channel to check.")] = "",

@@ -102,18 +102,18 @@ def test_a_frame_from_outside_is_heard_by_all_and_seen_once() -> None:
     assert rig.bus.busy_ns == rig.bus.frame_time_ns(ONE)
 
 
-def test_the_lowest_identifier_goes_first_and_one_at_a_time() -> None:
+def test_one_frame_is_under_way_at_a_time_and_of_those_that_wait_the_lowest_identifier_goes_first() -> None:
     rig = Rig()
-    for frame in (THREE, ONE, TWO):
+    for frame in (TWO, THREE, ONE):
         rig.gateway.send(frame)
     rig.pass_time()
-    assert rig.carrier.sent == [ONE]
+    assert rig.carrier.sent == [TWO]
     rig.tester.send(TWO)
-    for frame in (ONE, TWO, TWO, THREE):
+    for frame in (TWO, ONE, TWO, THREE):
         rig.carrier.confirm(frame)
         rig.pass_time()
-    assert [frame.data for frame in rig.carrier.sent] == [b"one", b"two", b"two", b"three"]
-    assert rig.seen == [(b"one", "gateway"), (b"two", "gateway"), (b"two", "tester"), (b"three", "gateway")]
+    assert [frame.data for frame in rig.carrier.sent] == [b"two", b"one", b"two", b"three"]
+    assert rig.seen == [(b"two", "gateway"), (b"one", "gateway"), (b"two", "tester"), (b"three", "gateway")]
 
 
 def test_who_sends_in_answer_to_a_frame_takes_part_in_the_next_arbitration() -> None:
