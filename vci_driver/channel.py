@@ -29,6 +29,7 @@ class BaseChannel:
         self.last_rx_timestamp_ns: int | None = None
         self.fault: CarrierFault | None = None
         self.closed = False
+        self.unconfirmed = 0
         self._table: dict[int, tuple[Callable[[Frame], None], ...]] = {}
         self._listen_all: tuple[Callable[[Frame], None], ...] = ()
 
@@ -82,7 +83,12 @@ class BaseChannel:
 
     def confirm_soon(self, frame: Frame) -> None:
         """Confirm in this instant, but after `send` returned: for adapters that tell nothing better."""
-        self.world.call_at(self.world.now_ns, lambda: self.confirm(frame))
+        self.unconfirmed += 1
+        self.world.call_soon(lambda: self._confirm_now(frame))
+
+    def _confirm_now(self, frame: Frame) -> None:
+        self.unconfirmed -= 1
+        self.confirm(frame)
 
     def tell(self, fault: CarrierFault) -> None:
         """Tell a fault that leaves the channel in use (`FramesLost`, `OtherSender`)."""

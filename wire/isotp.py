@@ -91,6 +91,7 @@ class Channel:
         "_sink",
         "_stmin_ns",
         "_tx",
+        "_tx_early_control",
         "_tx_len",
         "_tx_pos",
         "_tx_sn",
@@ -139,6 +140,7 @@ class Channel:
         self.tx_deadline_ns: int | None = None
         self._block_left = 0
         self._stmin_ns = 0
+        self._tx_early_control: bytes | None = None
         self._waits = 0
         self._rx: bytearray | None = None
         self._rx_len = 0
@@ -240,6 +242,7 @@ class Channel:
         self._tx_sn = 1
         self._waits = 0
         self._tx_state = _FIRST
+        self._tx_early_control = None
         self.tx_deadline_ns = now_ns + options.n_as_ns
         if not self.active:
             self._sink.watch(self)
@@ -306,6 +309,9 @@ class Channel:
             self._finish_send(now_ns)
         elif state is _FIRST:
             self._await_flow_control(now_ns)
+            early, self._tx_early_control = self._tx_early_control, None
+            if early is not None:
+                self._flow_control(early, now_ns)
 
     def _await_flow_control(self, now_ns: int) -> None:
         self._tx_state = _AWAITING
@@ -331,6 +337,11 @@ class Channel:
     def _flow_control(self, data: bytes, now_ns: int) -> None:
         """Take the receiver's flow control (9.6.5); block size and STmin count only with CONTINUE."""
         if self._tx_state not in (_AWAITING, _FIRST) or len(data) < 3:
+            return
+        if (
+            self._tx_state is _FIRST
+        ):  # it was read before the adapter's word that the first frame went out: so wait for that
+            self._tx_early_control = data
             return
         status = data[0] & 0xF
         if status == FlowStatus.CONTINUE:

@@ -96,6 +96,7 @@ class World:
         self._running = False
         self._stopped: WorldStopped | None = None
         self._posted: deque[Callback] = deque()
+        self._soon: deque[Callback] = deque()
 
     # ---- scheduling
 
@@ -103,6 +104,13 @@ class World:
         """Run `callback` once at `when_ns`; a time in the past means this instant, after what is already due."""
         self._sequence = sequence = self._sequence + 1
         heapq.heappush(self._heap, (when_ns, sequence, callback))
+
+    def call_soon(self, callback: Callback) -> None:
+        """Run `callback` in this instant, before anything else that was received or is due: it belongs to what runs now."""
+        if self.virtual:
+            self.call_at(self.now_ns, callback)
+        else:
+            self._soon.append(callback)
 
     def timer(self, name: str, callback: Callable[[int], None]) -> Timer:
         """Return a new unarmed timer; `callback` gets the time at which it fires."""
@@ -240,14 +248,16 @@ class World:
         What was received is served before a deadline that passed meanwhile: an answer that came in time is not late because
         this process was.
         """
-        heap, posted, clock = self._heap, self._posted, self.clock
+        heap, posted, soon, clock = self._heap, self._posted, self._soon, self.clock
         fire = Timer._fire  # noqa: SLF001 - a timer that was moved meanwhile is late for nothing: it counts for itself
         ready: deque[Callback] = deque()
         callback: Callback | None = None
         without_pause, over = 0, False
         try:
             while not done():
-                if posted:
+                if soon:
+                    callback = soon.popleft()
+                elif posted:
                     callback = posted.popleft()
                 elif ready:
                     callback = ready.popleft()

@@ -131,7 +131,7 @@ def test_who_sends_in_answer_to_a_frame_takes_part_in_the_next_arbitration() -> 
 def test_a_carrier_that_confirms_inside_send_is_as_good(count: int) -> None:
     rig = Rig(at_once=True)
     frames = [Frame(0x200 + number, bytes((number,))) for number in range(count)]
-    for frame in reversed(frames):
+    for frame in frames:
         rig.gateway.send(frame)
     rig.pass_time()
     assert rig.carrier.sent == frames

@@ -288,3 +288,18 @@ def test_a_flow_control_that_waited_too_long_does_not_go_out_later() -> None:
     lone.pass_time(300_000_000)
     assert lone.errors() == [isotp.TransmitTimeout]
     assert lone.drain() == [b"\x01\x01"]
+
+
+def test_a_flow_control_that_is_read_before_the_first_frame_is_confirmed_waits_for_that() -> None:
+    """A socket may hand over the answer before the adapter's word that the question went out: no frame may overtake another."""
+    stack = IsoTpStack()
+    channel = stack.add(0, tx_id=0x714, rx_id=0x77E)
+    stack.send(channel, bytes(range(30)), 0)
+    sent = [stack.outputs.popleft()[1].data]
+    stack.receive(0, Frame(0x77E, b"\x30\x00\x00"), 1)
+    assert not stack.outputs
+    for now_ns in range(2, 10):
+        stack.frame_sent(0, now_ns)
+        while stack.outputs:
+            sent.append(stack.outputs.popleft()[1].data)
+    assert [data[0] for data in sent] == [0x10, 0x21, 0x22, 0x23, 0x24]

@@ -163,6 +163,9 @@ class PythonCanChannel(BaseChannel):
             if message is None:
                 break
             self._take(message)
+            if self.unconfirmed:  # what a listener sent is confirmed before the next frame is heard
+                self.world.call_soon(self._read_burst)
+                break
         if dropped:
             self.tell(
                 FramesLost(f"{self.name}: the system dropped {dropped} frames that were not read in time", dropped)

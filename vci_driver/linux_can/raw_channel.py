@@ -143,7 +143,7 @@ class SocketCanChannel:
             self._awaiting_echo.append(frame)
         elif self.on_sent is not None:  # delivered already; told in this instant, but not from inside `send`
             self._delivered.append(frame)
-            self._world.call_at(self._world.now_ns, self._confirm_delivered)
+            self._world.call_soon(self._confirm_delivered)
 
     def listen(self, can_ids: Iterable[int] | None, listener: Callable[[Frame], None]) -> None:
         """Receive frames with these identifiers (None: all); the kernel lets no others through."""
@@ -258,8 +258,8 @@ class SocketCanChannel:
                     frame = Frame(can_id, raw[8 : 8 + length]) if len(raw) == CLASSIC_MTU else unpack(raw)
                     for listener in listeners:
                         listener(frame)
-            if self._socket is not connection:
-                return  # a listener closed the channel, or an error frame ended it
+            if self._socket is not connection or self._delivered:
+                return  # a listener closed the channel or sent: that is confirmed before the next frame is heard
         if planned > 1:
             pace.learn(planned, found)
             self._look_for_losses()
