@@ -23,11 +23,13 @@ DOCUMENTS = (
     "docs/ci.md",
     "docs/traces.md",
     "docs/drivers.md",
+    "docs/benches.md",
+    "docs/serve.md",
 )
 FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FROM_THE_CHECKOUT = ("source ", "tools/")
 """Commands that are typed in the checkout, as `make` is."""
-MAKE_ITSELF = ("make test", "make test-vcan", "make check", "make benchmark", "make judges")
+MAKE_ITSELF = ("make test", "make test-vcan", "make check", "make benchmark", "make benchmark-vcan", "make judges")
 """Commands that would run this very test, or take minutes: here it is enough that the target exists."""
 
 
@@ -106,7 +108,7 @@ def test_every_command_of_the_document_does_what_it_says(document: str, tmp_path
                 run(command, tmp_path)
                 count += 1
         else:
-            assert language in {"text", "yaml", "python"}, f"a block in {language} is neither file nor command"
+            assert language in {"text", "yaml", "python", "ini"}, f"a block in {language} is neither file nor command"
     assert count, f"{document} has no command: take it off the list"
 
 
