@@ -4,10 +4,14 @@ In a document, a block ```LANGUAGE FILE``` is a file; in a ```console``` block a
 below it are output that must come, in that order (`...` stands for anything). `(exit status N)` says how it ends.
 """
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +65,7 @@ def squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def run(command: Command, folder: Path) -> None:
+def run(command: Command, folder: Path, runtime: str) -> None:
     line, where = command.line, folder
     if line.startswith(FROM_THE_CHECKOUT):
         where = ROOT
@@ -73,6 +77,7 @@ def run(command: Command, folder: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "120",
         "HOME": str(folder),
+        "XDG_RUNTIME_DIR": runtime,
         "PYTEST_ADDOPTS": "-p no:cacheprovider",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "",
     }
@@ -96,16 +101,27 @@ def run(command: Command, folder: Path) -> None:
             at = found + len(piece)
 
 
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[str]:
+    """A folder for sockets of this document's own, short as their paths must be; what a document leaves running ends with it."""
+    with tempfile.TemporaryDirectory(prefix="sgw-") as folder:
+        yield folder
+    left = tmp_path / "pid"
+    if left.exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(left.read_text()), signal.SIGKILL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_command_of_the_document_does_what_it_says(document: str, tmp_path: Path) -> None:
+def test_every_command_of_the_document_does_what_it_says(document: str, tmp_path: Path, runtime: str) -> None:
     count = 0
     for language, file, text in blocks(document):
         if file is not None:
             (tmp_path / file).write_text(text)
         elif language == "console":
             for command in commands(text):
-                run(command, tmp_path)
+                run(command, tmp_path, runtime)
                 count += 1
         else:
             assert language in {"text", "yaml", "python", "ini"}, f"a block in {language} is neither file nor command"
