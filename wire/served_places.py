@@ -36,7 +36,7 @@ def find_control() -> Path:
         return Path(named)
     sockets = sorted(runtime_folder().glob("*.sock"))
     if len(sockets) > 1:  # those that processes left behind which were killed do not count
-        sockets = [path for path in sockets if _answers(path)] or sockets
+        sockets = [path for path in sockets if answers(path)] or sockets
     if len(sockets) == 1:
         return sockets[0]
     if not sockets:
@@ -45,7 +45,7 @@ def find_control() -> Path:
     raise ConfigError(f"several cars are served: name one control socket (control=..., or {ENVIRONMENT}): {names}")
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
     """Return whether somebody serves at a socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -50,13 +52,16 @@ class KeysSource:
         if self._where is None:
             return
         every_ns = FETCH_NS if self._is_url else LOOK_NS
+        asked, self._fetching = self._fetching, False
 
         def look(now_ns: int) -> None:
             self.renew(world, car)
             timer.set(now_ns + every_ns)
 
         timer = world.timer("keys", look)
-        timer.set(world.now_ns + every_ns)
+        timer.set(
+            world.now_ns if asked else world.now_ns + every_ns
+        )  # an answer to the last car's world comes to nobody
 
     def renew(self, world: World, car: Car) -> None:
         """Look now, and let the car learn what is new."""
@@ -91,7 +96,10 @@ class KeysSource:
                 return Path(self._where).read_text(encoding="utf-8")
             with urllib.request.urlopen(self._where, timeout=FETCH_TIMEOUT_S) as answer:  # noqa: S310 - http or https, see above
                 return str(answer.read(MAX_BYTES).decode("utf-8"))
-        except (OSError, ValueError) as error:
+        except urllib.error.HTTPError as error:
+            with error:  # it holds the connection
+                return OSError(str(error))
+        except (OSError, ValueError, http.client.HTTPException) as error:
             return error
 
     def _take(self, found: str | Exception) -> bool:
@@ -103,11 +111,11 @@ class KeysSource:
             if isinstance(found, Exception):
                 raise found
             self.keys = read_key_set(found, self._where)
-        except FileNotFoundError:
-            self._complain(f"there is no key set at {self._where} yet: the car trusts no back end until there is")
-            return False
-        except (OSError, ValueError, ConfigError) as error:
-            self._complain(f"no new keys from {self._where}: {error}; the car goes on with those it has")
+        except (OSError, ValueError, http.client.HTTPException, ConfigError) as error:
+            if isinstance(error, FileNotFoundError) and self._text is None:
+                self._complain(f"there is no key set at {self._where} yet: the car trusts no back end until there is")
+            else:
+                self._complain(f"no new keys from {self._where}: {error}; the car goes on with those it has")
             return False
         self._text, self._problem = found, None
         revoked = len(self.keys.revoked_tokens) + len(self.keys.revoked_serials)

@@ -27,6 +27,7 @@ from bench.live.server import DEFAULT_VEHICLE
 from bench.vehicle_file import VehicleSpec, load_vehicle
 from wire.clock import stopwatch
 from wire.errors import CarrierFault, ConfigError, LocalMisuse, NotOnThisCarrier
+from wire.served_places import answers
 
 READY = b"ready\n"
 START_PATIENCE_S = 60.0
@@ -116,8 +117,8 @@ class ServedProcess:
 
 _served: dict[tuple[int, str], ServedProcess] = {}
 """The processes that this program started, by its number and the bench file they serve."""
-_turns: set[Path] = set()
-"""The turns that this program has: who waited for itself would wait for good."""
+_turns: set[str] = set()
+"""The places that this program's benches have."""
 
 
 def reach_car(
@@ -147,19 +148,23 @@ def reach_car(
 
 
 def _served_car(spec: BenchSpec, wanted: VehicleSpec | None) -> BenchCar:
-    release = _take_turn(spec)
+    nobodys = not spec.buses and spec.control is None and not answers(control_path(spec))
+    release = (
+        _claim(repr(spec), spec.name) if nobodys else _take_turn(spec)
+    )  # a virtual bus of our own is nobody else's
     try:
-        try:
-            return _remote(spec, wanted, ControlClient(control_path(spec)), Path(keys_file(spec)), release)
-        except ServerLost:
-            process = _process_of(spec)
-        client = ControlClient(process.control)
+        if not nobodys:
+            with contextlib.suppress(ServerLost):
+                return _remote(spec, wanted, ControlClient(control_path(spec)), Path(keys_file(spec)), release)
+        process = _process_of(spec)
 
         def leave() -> None:
-            process.clear_bench()
-            release()
+            try:
+                process.clear_bench()
+            finally:
+                release()
 
-        return _remote(spec, wanted, client, process.keys, leave)
+        return _remote(spec, wanted, ControlClient(process.control), process.keys, leave)
     except BaseException:
         release()
         raise
@@ -197,8 +202,7 @@ def _take_turn(spec: BenchSpec) -> Callable[[], None]:
     except ImportError:
         return lambda: None
     path = turn_file(spec)
-    if path in _turns:
-        raise LocalMisuse(f"a bench of this program is at the bus of {spec.name!r} already: close that bench first")
+    end_claim = _claim(str(path), spec.name)
     lock: IO[str] = path.open("a+", encoding="ascii")
     try:
         _wait_for_turn(lock, spec.name)
@@ -207,14 +211,22 @@ def _take_turn(spec: BenchSpec) -> Callable[[], None]:
         lock.flush()
     except BaseException:
         lock.close()
+        end_claim()
         raise
-    _turns.add(path)
 
     def release() -> None:
-        _turns.discard(path)
+        end_claim()
         lock.close()
 
     return release
+
+
+def _claim(place: str, bench: str) -> Callable[[], None]:
+    """Have a place for one bench of this program, which would wait for itself for good; return what gives it back."""
+    if place in _turns:
+        raise LocalMisuse(f"a bench of this program is at the bus of {bench!r} already: close that bench first")
+    _turns.add(place)
+    return lambda: _turns.discard(place)
 
 
 def _wait_for_turn(lock: IO[str], bench: str) -> None:

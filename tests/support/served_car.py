@@ -80,11 +80,14 @@ class Served:
 
 @contextlib.contextmanager
 def served(spec: BenchSpec, *, keys: str | None = None, vehicle: str | None = None) -> Iterator[Served]:
-    """Serve a bench's car in a thread while the block runs; an error of the server's is the block's."""
+    """Serve a bench's car in a thread while the block runs, at its own control socket if its file names one; an error of the
+    server's is the block's.
+    """
     said: list[str] = []
     failures: list[BaseException] = []
     with tempfile.TemporaryDirectory(prefix="sgw-bench-test-") as folder:
-        server = CarServer(spec, control=Path(folder) / "car.sock", keys=keys, vehicle=vehicle, log=said.append)
+        control = spec.control or Path(folder) / "car.sock"
+        server = CarServer(spec, control=control, keys=keys, vehicle=vehicle, log=said.append)
 
         def run() -> None:
             try:

@@ -162,10 +162,14 @@ def test_benches_of_one_program_share_the_process_and_nothing_else(paced: Path) 
     assert len(pids) == 1
 
 
-def test_two_benches_at_once_in_one_program_are_a_mistake_that_is_named_at_once(udp: Path) -> None:
-    with Bench(file=load_bench(str(udp))) as bench:
+@pytest.mark.parametrize("kind", ["udp", "paced"])
+def test_two_benches_at_once_in_one_program_are_a_mistake_that_is_named_at_once(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    path: Path = request.getfixturevalue(kind)
+    with Bench(file=load_bench(str(path))) as bench:
         bench.vehicle()
-        with Bench(file=load_bench(str(udp))) as other, pytest.raises(LocalMisuse, match="close that bench first"):
+        with Bench(file=load_bench(str(path))) as other, pytest.raises(LocalMisuse, match="close that bench first"):
             other.vehicle()
     end_processes()
 
