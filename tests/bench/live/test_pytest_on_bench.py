@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from served_car import paced_file
 
 import bench.runner  # noqa: F401 - loaded once: pytester forgets what an inner run loads, and cryptography cannot load twice
+from bench.live import reach
 
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 CHECKOUT = Path(__file__).parents[3]
@@ -46,11 +48,19 @@ def own(pytester: pytest.Pytester) -> str:
     return str(paced_file(pytester.path))
 
 
+@pytest.fixture(autouse=True)
+def _processes_end_with_their_test() -> Iterator[None]:
+    yield
+    for process in reach._served.values():
+        process.close()
+    reach._served.clear()
+
+
 def test_what_another_bench_cannot_do_is_a_skip_with_the_reason_and_the_header_names_the_bench(
     pytester: pytest.Pytester, own: str
 ) -> None:
     pytester.makepyfile(SKIPS)
-    result = pytester.runpytest_subprocess("--bench", own, "-rs")
+    result = pytester.runpytest_inprocess("--bench", own, "-rs")
     result.assert_outcomes(passed=1, skipped=2)
     result.stdout.fnmatch_lines(
         [
@@ -59,11 +69,6 @@ def test_what_another_bench_cannot_do_is_a_skip_with_the_reason_and_the_header_n
             "*unit 'cluster' lives in the process that serves the car*",
         ]
     )
-
-
-def test_xdist_workers_each_play_on_a_car_and_all_pass(pytester: pytest.Pytester, own: str) -> None:
-    pytester.makepyfile(CHAIN.format(turns=2))
-    pytester.runpytest_subprocess("--bench", own, "-n", "2", "-p", "xdist").assert_outcomes(passed=2)
 
 
 def test_xdist_workers_take_turns_on_a_bus_that_they_share(pytester: pytest.Pytester) -> None:
@@ -87,7 +92,7 @@ def test_a_failure_names_the_bench_in_the_command_that_repeats_it(pytester: pyte
     pytester.path.joinpath("waits.scenario.yaml").write_text(
         "title: Waits\nvehicle: vag-golf\nsteps:\n  - wait: 91 min\n"
     )
-    result = pytester.runpytest_subprocess("--bench", own, "--sgw-seed", "7", "-rs")
+    result = pytester.runpytest_inprocess("--bench", own, "--sgw-seed", "7", "-rs")
     result.assert_outcomes(failed=2, skipped=1)
     result.stdout.fnmatch_lines_random(
         [
@@ -111,7 +116,7 @@ def test_a_bench_file_that_is_wrong_ends_the_run_before_any_test(
     if text is not None:
         (pytester.path / "nowhere.yaml").write_text(text)
     pytester.makepyfile("def test_never():\n    raise SystemExit('ran')")
-    result = pytester.runpytest_subprocess("--bench", "nowhere.yaml")
+    result = pytester.runpytest_inprocess("--bench", "nowhere.yaml")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([says])
 
@@ -120,7 +125,7 @@ def test_an_adapter_that_is_missing_fails_each_test_by_name_and_quickly(pytester
     carrier = "{driver: python_can, channel: /dev/ttyNOSUCH, options: {interface: slcan}}"
     (pytester.path / "gone.yaml").write_text(f"title: T\ncar: real\ntester: {carrier}\n")
     pytester.makepyfile(SKIPS)
-    result = pytester.runpytest_subprocess("--bench", "gone.yaml", "-k", "passes")
+    result = pytester.runpytest_inprocess("--bench", "gone.yaml", "-k", "passes")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*slcan:/dev/ttyNOSUCH*"])
 
