@@ -87,6 +87,8 @@ class Connection:
     ) -> None:
         self.on_frame: Callable[[Frame], None] | None = None
         self.on_close: Callable[[], None] | None = None
+        self.bus: str | None = None
+        """On which bus it sits since it was attached."""
         self._owner = owner
         self._peer = peer
         self._clock = clock
@@ -118,6 +120,14 @@ class Connection:
         """Go on in a new world: what waits for the reader waited in the old one, which runs no more."""
         if self._backlog:
             self._flush()
+
+    def leave_bus(self) -> None:
+        """Its bus goes with the car: what it sends goes nowhere until it is attached to the next car's."""
+        if self.on_close is not None:
+            self.on_close()
+            self.on_close = None
+        if self.on_frame is not None:
+            self.on_frame = lambda _frame: None
 
     def close(self) -> None:
         """End the connection."""

@@ -129,15 +129,19 @@ class CarServer:
         self.car.buses[spec.buses[0].name].tap(self.requests.see)
         self._record()
         self.keys.watch(world, self.car)
+        for guest in tuple(self.control.connections) if self.control else ():
+            if guest.bus in self.car.buses:
+                self.attach(guest, guest.bus)
+            elif guest.bus is not None:
+                guest.close()  # this car has no such bus
 
     def clear(self) -> None:
-        """Take the car off its buses: the bench stands empty, in a new world, until the next `put`."""
+        """Take the car off its buses: the bench stands empty, in a new world, until the next `put`. Guests wait for that."""
         self._leave_world()
         self._close_channels()
         connections = tuple(self.control.connections) if self.control else ()
         for guest in connections:
-            if guest.on_frame is not None:
-                guest.close()  # its bus goes with the car
+            guest.leave_bus()
         self.world = World(0, self.clock)
         self._renewed = True
         self._on_world(self.world)
@@ -262,6 +266,7 @@ class CarServer:
 
         port.listen(None, tell)
         port.on_sent = partial(tell, own=True)
+        connection.bus = bus
         connection.on_frame = take
         connection.on_close = port.close
 

@@ -227,13 +227,44 @@ def test_the_car_still_answers_on_its_bus_after_all_that(car: Served) -> None:
     assert well(car)
 
 
+def test_a_guest_waits_for_the_next_car_and_sits_on_its_bus(car: Served) -> None:
+    with contextlib.closing(car.raw()) as guest:
+        guest.sendall(ATTACH)
+        assert b'"fd": false' in guest.recv(4096)
+        car.call("clear")
+        guest.sendall(encode(0, READ_SESSION))  # to nobody
+        car.call("put", vehicle="vag-golf")
+        guest.sendall(encode(0, READ_SESSION))
+        heard = b""
+        while b"\x62\xf1\x86" not in heard:
+            more = guest.recv(4096)
+            assert more
+            heard += more
+
+
+SMALL_CAR = """
+title: A small car
+make: vag
+vin: WVWZZZAAZTW000042
+gateway: {profile: vag-j533, ecu: vag/gateway}
+functional_ids: [0x700]
+buses: [obd, body]
+ecus: {cluster: {profile: vag/cluster, bus: body}}
+"""
+
+
+def test_a_guest_of_a_bus_that_the_next_car_does_not_have_is_sent_away(car: Served, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL_CAR)
+    with contextlib.closing(car.raw()) as guest:
+        guest.sendall(ATTACH.replace(b"obd", b"infotainment"))
+        assert b'"fd": false' in guest.recv(4096)
+        car.call("put", vehicle=str(tmp_path / "small.yaml"))
+        assert guest.recv(4096) == b""
+    car.call("put", vehicle="vag-golf")
+
+
 def test_an_empty_bench_has_no_bus_to_sit_on_until_a_car_is_put_there(car: Served) -> None:
-    guest = car.raw()
-    guest.sendall(ATTACH)
-    assert guest.recv(4096)
     car.call("clear")
-    assert guest.recv(4096) == b"", "its bus went with the car"
-    guest.close()
     with pytest.raises(LocalMisuse, match="no car stands on this bench"):
         car.call("attach", bus="obd")
     assert isinstance(car.ask("state"), dict)
