@@ -3,11 +3,17 @@
 Tests marked `vcan` or `kernel_isotp` use what belongs to the whole machine: see `kernel_can`.
 """
 
+import signal
 from collections.abc import Generator
 
 import kernel_can
 import pytest
 from hypothesis import HealthCheck, settings
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # a shell's background job; programs that tests start would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci")
