@@ -174,6 +174,7 @@ def schema() -> None:
     typer.echo(json.dumps(scenario_schema(), indent=2))
 
 
+app.command()(cli_serve.benches)
 app.command()(cli_serve.serve)
 app.command()(cli_serve.watch)
 app.command("control")(cli_serve.control_)

@@ -115,6 +115,25 @@ def _serve_with_view(control: Path) -> None:
         raise typer.Exit(status)
 
 
+def benches() -> None:
+    """List the ready bench files: where car, tester and portal may stand."""
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from bench.bench_file import FOLDER, bench_names, load_bench  # noqa: PLC0415
+    from bench.report.terminal import make_console  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("--bench", "what stands where", "the car is"):
+        table.add_column(heading)
+    for name in bench_names():
+        spec = load_bench(name)
+        table.add_row(name, escape(spec.title), spec.car.value)
+    console = make_console()
+    console.print(table)
+    console.print(f"[dim]Copy one from {escape(str(FOLDER))} to make your own.[/]", soft_wrap=True)
+
+
 def watch(*, bench: BenchOption = "vcan", control: ControlOption = None) -> None:
     """Watch a car that is served, in this terminal; Ctrl-C ends the watching and not the car."""
     from rich.console import Console  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -54,6 +55,8 @@ def serve(spec: BenchSpec, options: ServeOptions, log: Callable[[str], None] | N
         carried = [f"{name} on {carrier.driver}:{carrier.channel}" for name, carrier in spec.buses.items()]
         buses = ", ".join(carried) or "virtual buses"
         say(f"serving {car.title}, {car.vin}; {buses}; control socket {server.control_path}")
+        gc.collect()
+        gc.freeze()  # what stands now stays: nobody need look through it again while requests come
         print(READY, flush=True)  # noqa: T201 - whoever started us waits for it
         service.tell("READY=1", f"STATUS=serving {car.name}")
         server.run()
