@@ -208,7 +208,10 @@ class CanBus:
     def _begin_soon(self) -> None:
         """An idle bus has got a frame."""
         self._arbitrating = True
-        self.world.call_at(self.world.now_ns, self._arbitrate)
+        if self.paced:
+            self.world.call_at(self.world.now_ns, self._arbitrate)
+        else:
+            self.world.call_in_turn(self._arbitrate)
 
     def _arbitrate_soon(self) -> None:
         if self._queue and self._current is None and not self._arbitrating:

@@ -20,6 +20,9 @@ from wire.errors import LocalMisuse, NotOnThisCarrier, WorldStopped
 MAX_EVENTS_PER_INSTANT = 1_000_000
 """More callbacks than this without time moving is a loop between cores, not a busy bus: 1,000 ECUs need a few thousand."""
 
+LOOK_AFTER = 64
+"""After so many callbacks a world in real time looks who wants something and what time it is, though there is more to do."""
+
 LATE_NS = NS_PER_MS
 """With a real clock a callback that runs later than this after its deadline counts as an overrun."""
 
@@ -111,6 +114,13 @@ class World:
             self.call_at(self.now_ns, callback)
         else:
             self._soon.append(callback)
+
+    def call_in_turn(self, callback: Callback) -> None:
+        """Run `callback` in this instant, or as soon as what was received and is due has had its turn: for long chains."""
+        if self.virtual:
+            self.call_at(self.now_ns, callback)
+        else:
+            self._posted.append(callback)
 
     def timer(self, name: str, callback: Callable[[int], None]) -> Timer:
         """Return a new unarmed timer; `callback` gets the time at which it fires."""
@@ -252,13 +262,11 @@ class World:
         fire = Timer._fire  # noqa: SLF001 - a timer that was moved meanwhile is late for nothing: it counts for itself
         ready: deque[Callback] = deque()
         callback: Callback | None = None
-        without_pause, over = 0, False
+        without_pause, without_look, over = 0, 0, False
         try:
             while not done():
                 if soon:
                     callback = soon.popleft()
-                elif posted:
-                    callback = posted.popleft()
                 elif ready:
                     callback = ready.popleft()
                 elif heap and heap[0][0] <= self.now_ns and heap[0][0] <= end_ns:
@@ -267,14 +275,21 @@ class World:
                         self.now_ns = max(self.now_ns, clock.now_ns())
                     if self.now_ns - when_ns > LATE_NS and getattr(callback, "__func__", None) is not fire:
                         self.note_late(self.now_ns - when_ns)
+                elif posted and without_look < LOOK_AFTER:
+                    callback = posted.popleft()
                 elif over:
                     return False
                 else:
-                    ready.extend(clock.wait_until(min(heap[0][0], end_ns) if heap else end_ns))
+                    if not posted:
+                        without_pause = 0
+                    ready.extend(
+                        clock.wait_until(self.now_ns if posted else min(heap[0][0], end_ns) if heap else end_ns)
+                    )
                     self.now_ns = max(self.now_ns, clock.now_ns())
-                    without_pause, over = 0, self.now_ns >= end_ns
+                    without_look, over = 0, self.now_ns >= end_ns and not posted
                     continue
                 without_pause += 1
+                without_look += 1
                 if without_pause > MAX_EVENTS_PER_INSTANT:
                     self._too_many()
                 callback()

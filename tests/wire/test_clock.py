@@ -136,8 +136,9 @@ def test_a_wait_ends_with_what_a_readable_descriptor_is_to_have_called_until_it_
 def test_a_world_in_real_time_keeps_order_and_runs_what_is_posted_while_it_sleeps() -> None:
     with real_clock() as clock:
         world, seen = World(clock=clock), []
-        world.call_at(30 * MS, lambda: seen.append("late"))
-        world.call_at(10 * MS, lambda: seen.append("early"))
+        begin_ns = world.now_ns
+        world.call_at(begin_ns + 300 * MS, lambda: seen.append("late"))
+        world.call_at(begin_ns + 100 * MS, lambda: seen.append("early"))
         threads = [threading.Thread(target=world.post, args=(lambda: seen.append("posted"),)) for _ in range(8)]
         for thread in threads:
             thread.start()
@@ -169,6 +170,38 @@ def test_lateness_is_counted_not_hidden() -> None:
         assert world.run_until(lambda: bool(seen), 5 * S)
         assert world.overruns >= 1
         assert world.worst_overrun_ns >= 15 * MS
+
+
+@pytest.mark.realtime
+def test_a_long_chain_of_callbacks_lets_time_pass_and_others_have_their_turn() -> None:
+    with real_clock() as clock:
+        world = World(clock=clock)
+        here, there = socket.socketpair()
+        with here, there:
+            heard, fired, left = [], [], [20_000]
+            clock.register(here, lambda: heard.append(here.recv(10)))
+            world.timer("between", fired.append).set(world.now_ns + 1 * MS)
+            there.send(b"frame")
+
+            def chain() -> None:
+                left[0] -= 1
+                if not heard or not fired:
+                    world.call_in_turn(chain)
+
+            world.call_in_turn(chain)
+            assert world.run_until(lambda: bool(heard and fired), 5 * S)
+            assert left[0] > 0
+            clock.unregister(here)
+
+
+@pytest.mark.realtime
+def test_what_belongs_to_this_instant_goes_before_what_was_received_and_what_is_due() -> None:
+    with real_clock() as clock:
+        world, seen = World(clock=clock), []
+        world.call_at(world.now_ns, lambda: (seen.append("first"), world.call_soon(lambda: seen.append("its own"))))
+        world.call_at(world.now_ns, lambda: seen.append("second"))
+        assert world.run_until(lambda: len(seen) == 3, 5 * S)
+        assert seen == ["first", "its own", "second"]
 
 
 # ---- a device's own calendar
