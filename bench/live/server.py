@@ -65,7 +65,8 @@ class CarServer:
         on_world: Callable[[World], None] = lambda _: None,
     ) -> None:
         self.spec = spec
-        self.log = log
+        early: list[str] = []
+        self.log: Log = early.append
         self.clock = RealClock()
         self.faults: list[str] = []
         self.fault_count = 0
@@ -73,7 +74,7 @@ class CarServer:
         self.loads = BusLoads()
         self.up_since_ns = self.clock.now_ns()
         self.ending = False
-        self.keys = KeysSource(keys, self.clock.epoch_utc_s(), log)
+        self.keys = KeysSource(keys, self.clock.epoch_utc_s(), self._tell)
         self._renewed = False
         self._recording = recording
         self._recorders: list[TraceRecorder] = []
@@ -90,6 +91,12 @@ class CarServer:
         except BaseException:
             self.close()
             raise
+        self.log = log
+        for line in early:  # only of a car that is served: what keeps it from being served is one sentence
+            log(line)
+
+    def _tell(self, line: str) -> None:
+        self.log(line)
 
     # ---- the car
 

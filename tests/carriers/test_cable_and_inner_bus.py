@@ -93,6 +93,7 @@ def test_a_foreign_unit_on_the_inner_bus_answers_through_the_gateway(path: Path,
     (tmp_path / "car.yaml").write_text(SLOW_CAR)
     with Bench(file=path, vehicle=tmp_path / "car.yaml") as bench:
         tester = bench.tester()
+        assert tester.link.request("cluster", READ_SESSION) == SESSION
         with contextlib.closing(Stranger("vcan1", [CLUSTER_REQUEST])) as unit:
             peer = tester.link.begin("cluster", b"\x22\x20\x00")
             assert unit.hear().data[:4] == b"\x03\x22\x20\x00"
@@ -102,4 +103,4 @@ def test_a_foreign_unit_on_the_inner_bus_answers_through_the_gateway(path: Path,
         assert answer == b"\x62\x20\x00\x42", "the simulated unit would have said 5A, and a second later"
         state = state_of(process_of(path).control)
         assert state["violations"] == []
-        assert any("bus body" in fault and "0x77E" in fault for fault in state["faults"]), state["faults"]
+        assert any("bus body" in fault and "identifier 77E" in fault for fault in state["faults"]), state["faults"]
