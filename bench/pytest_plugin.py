@@ -37,6 +37,8 @@ SUFFIX = ".scenario.yaml"
 SEED = pytest.StashKey[int]()
 FILE: pytest.StashKey[BenchSpec] = pytest.StashKey()
 BENCH = pytest.StashKey["Bench"]()
+ADAPTER = "adapter"
+"""The property of a test, in JUnit files too, that holds what the tester's adapter reported and went on."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -138,6 +140,7 @@ def bench(request: pytest.FixtureRequest, bench_seed: int) -> Iterator[Bench]:
     with Bench(seed=bench_seed, file=file, keep_trace=folder is not None) as made:
         request.node.stash[BENCH] = made
         yield made
+        request.node.user_properties.extend((ADAPTER, str(notice)) for notice in made.notices())
         if folder is not None:
             made.write_trace(Path(folder), _file_stem(request.node.nodeid), _trace_formats(request.config))
 
@@ -174,7 +177,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-    """Name a folder `bench` of the project that ours hides, when something failed: the import error alone does not say why."""
+    """Say what adapters reported. Name a folder `bench` of the project that ours hides, when something failed: the import error
+    alone does not say why.
+    """
+    reports = [report for of_outcome in terminalreporter.stats.values() for report in of_outcome]
+    told = [told for report in reports for told in getattr(report, "user_properties", ())]
+    for notice in dict.fromkeys(text for name, text in told if name == ADAPTER):
+        terminalreporter.write_line(f"sgw-bench: adapter: {notice}")
     for place in {config.rootpath / "bench", config.invocation_params.dir / "bench"}:
         if exitstatus and place.is_dir() and place != OWN_FOLDER:
             terminalreporter.write_line(
@@ -221,6 +230,7 @@ class ScenarioItem(pytest.Item):
             stem=_file_stem(self.nodeid),
             file=self.config.stash.get(FILE, VIRTUAL),
         )
+        self.user_properties.extend((ADAPTER, notice) for notice in run.notices)
         if run.played.status is Status.SKIPPED:
             pytest.skip(run.played.reason)
         if run.played.status is Status.FAILED:

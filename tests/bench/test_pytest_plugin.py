@@ -60,6 +60,23 @@ def test_the_fixture_gives_each_test_a_bench_of_its_own(pytester: pytest.Pyteste
     pytester.runpytest_inprocess().assert_outcomes(passed=2)
 
 
+def test_what_the_adapter_reported_stands_in_the_terminal_and_in_junit(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        from vci_driver.api import FramesLost
+
+        def test_reads(bench):
+            bench.tester().link.notices.append(FramesLost("vcan9 lost 3 frames", 3))
+        """
+    )
+    pytester.makefile(".scenario.yaml", quiet="title: Q\nvehicle: vag-golf\nsteps:\n  - identify\n")
+    result = pytester.runpytest_inprocess("--junit-xml", "report.xml")
+    result.assert_outcomes(passed=2)
+    assert result.stdout.str().count("sgw-bench: adapter: vcan9 lost 3 frames") == 1
+    report = (pytester.path / "report.xml").read_text()
+    assert report.count('<property name="adapter" value="vcan9 lost 3 frames"') == 1
+
+
 def test_the_seed_is_0_unless_said_and_stands_in_the_header(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
