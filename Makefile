@@ -18,7 +18,7 @@ test: check ## check, then every test
 # Under with-vcan a test that lacks what it needs fails, and pytest fails where it finds none. Which files to read for the
 # kernel's ISO-TP is found out here: in qemu it would take a minute.
 test-vcan: venv ## tests on real vcan interfaces, and against the kernel's ISO-TP; in a guest kernel where this one has none
-	@tools/debian-packages can-utils iproute2
+	@tools/debian-packages can-utils iproute2 tshark
 	@tools/with-vcan -- $(PY) -m pytest -m vcan
 	@tools/with-vcan --isotp -- $(PY) -m pytest -m kernel_isotp \
 		$$($(PY) -m pytest -q --collect-only -m kernel_isotp | sed -n 's/::.*//p' | sort -u)
