@@ -34,6 +34,8 @@ GATEWAY, CLUSTER = (0x710, 0x77A), (0x714, 0x77E)
 STMIN_NS = 1 * NS_PER_MS
 STAMPS_APART_NS = 50 * NS_PER_US
 """The kernel stamps with its calendar, which may be slewed against the clock that the car waits by."""
+SESSION_IDS = [0x710, 0x77A, 0x710, 0x77A, 0x77A]
+"""Request, first frame, flow control, two consecutive frames: the VIN is read."""
 FORMATS = ("candump", "asc", "blf", "pcapng")
 DATA = {
     0xF190: udsoncan.AsciiCodec(17),
@@ -123,7 +125,7 @@ def test_every_recording_of_a_session_reads_back_as_the_frames_that_candump_saw(
     traces = tmp_path / "traces"
     more = ("--trace", str(traces), "--trace-format", ",".join(FORMATS))
     with serving(tmp_path, str(bench_file(tmp_path)), *more) as car, real_world() as world:
-        with can_utils.listening(world, "candump", "-l", "-T", "2000", "vcan0", cwd=tmp_path) as candump:
+        with can_utils.listening(world, "candump", "-l", "-n", str(len(SESSION_IDS)), "vcan0", cwd=tmp_path) as candump:
             with foreign_client(GATEWAY) as client:
                 assert client.read_data_by_identifier(0xF190).service_data.values[0xF190] == VIN
             can_utils.ended(candump)
@@ -131,7 +133,7 @@ def test_every_recording_of_a_session_reads_back_as_the_frames_that_candump_saw(
     (witness,) = tmp_path.glob("candump-*.log")
     with CanutilsLogReader(witness) as reader:
         seen = [frame_of(message) for message in reader]
-    assert [can_id for can_id, _ in seen] == [0x710, 0x77A, 0x710, 0x77A, 0x77A]
+    assert [can_id for can_id, _ in seen] == SESSION_IDS
     for suffix in ("log", "asc", "blf"):
         (path,) = traces.glob(f"*.{suffix}")
         with can.LogReader(path) as reader:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from command_line import COMMAND, environment
-from served_car import PATIENCE_S, eventually
+from served_car import PATIENCE_S
 
-from bench.bench_file import BenchSpec, load_bench
+from bench.bench_file import load_bench
 from bench.live import reach
 from bench.live.client import ControlClient
 from bench.live.reach import ServedProcess
@@ -169,6 +169,3 @@ class Stranger:
 
     def close(self) -> None:
         self.socket.close()
-
-
-__all__ = ["BenchSpec", "eventually"]
