@@ -83,6 +83,11 @@ class UdsServer:
         """Whether the ECU hears requests at all: supplied, awake, not in a reset."""
         return self._powered and not self._asleep and self._down_until_ns is None
 
+    @property
+    def busy(self) -> bool:
+        """Whether it works on a request whose answer is still to come."""
+        return self._working is not None
+
     def receive(self, payload: bytes, functional: bool, now_ns: int) -> None:  # noqa: FBT001 - the contract of the room
         """Take a whole request."""
         if not self.reachable or not payload:

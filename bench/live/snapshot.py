@@ -80,6 +80,7 @@ def _unit(unit: Unit, now_ns: int) -> dict[str, object]:
         "session": session,
         "level": state.open_level,
         "reachable": unit.server.reachable,
+        "busy": unit.server.busy,
     }
 
 

@@ -90,6 +90,8 @@ def _units(state: State) -> RenderableType:
         lock = "" if unit["lock"] is None else f"[{LOCK_STYLE[unit['lock']]}]{unit['lock']}[/]"
         left = "" if unit["minutes_left"] is None else f"{unit['minutes_left']} min"
         session = unit["session"].removesuffix("Session") if unit["reachable"] else "[dim]not reachable[/]"
+        if unit["busy"]:
+            session += " [yellow]busy[/]"
         level = "" if unit["level"] is None else f"{unit['level']:02X}"
         table.add_row(escape(unit["name"]), lock, left, session, level)
     return table

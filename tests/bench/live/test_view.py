@@ -70,12 +70,28 @@ def test_an_open_lock_shows_how_long_it_stays_open(idle: dict) -> None:
 
 def test_a_unit_that_cannot_be_reached_and_one_without_a_lock_say_so(idle: dict) -> None:
     idle["units"] = [
-        {"name": "engine", "lock": None, "minutes_left": None, "session": "0x45", "level": None, "reachable": True},
-        {"name": "airbag", "lock": "locked", "minutes_left": None, "session": "x", "level": None, "reachable": False},
+        {
+            "name": "engine",
+            "lock": None,
+            "minutes_left": None,
+            "session": "0x45",
+            "level": None,
+            "reachable": True,
+            "busy": True,
+        },
+        {
+            "name": "airbag",
+            "lock": "locked",
+            "minutes_left": None,
+            "session": "x",
+            "level": None,
+            "reachable": False,
+            "busy": False,
+        },
     ]
     text = drawn(idle)
     assert [line.split() for line in text.splitlines() if line.startswith(("engine", "airbag"))] == [
-        ["engine", "0x45"],
+        ["engine", "0x45", "busy"],
         ["airbag", "locked", "not", "reachable"],
     ]
 
