@@ -13,7 +13,7 @@ from functools import partial
 
 from wire.can_bus import BusPort, CanBus, Listener
 from wire.endpoint import Carrier
-from wire.frame import Frame
+from wire.frame import EXTENDED, Frame
 from wire.world import World
 
 OUTSIDE = "outside"
@@ -74,6 +74,25 @@ class CarriedBus(CanBus):
 
     # ---- out
 
+    def _enqueue(self, port: BusPort, frame: Frame) -> None:
+        """Queue a frame; where nothing waits, and nothing is to happen to it, it goes straight to the carrier."""
+        plain_times = self._plain_times
+        if (
+            self._current is not None
+            or self._arbitrating
+            or self._queue
+            or self.faults is not None
+            or port.off
+            or frame.fd
+            or plain_times is None
+        ):
+            super()._enqueue(port, frame)
+            return
+        port.queued += 1
+        self._current = (0, 0, frame, port)
+        self.busy_ns += plain_times[len(frame.data)] if frame.can_id < EXTENDED else self.frame_time_ns(frame)
+        self._hand_over(frame, last=True)
+
     def _begin_soon(self) -> None:
         """Begin at once: arbitration is the carrier's."""
         self._begin(self.world.now_ns)
@@ -117,7 +136,7 @@ class CarriedBus(CanBus):
             self.world.call_at(self.world.now_ns, partial(self._went_out, frame))
             return
         for entry in self._in_flight:
-            if entry[0] == frame:
+            if entry[0] is frame or entry[0] == frame:
                 self._in_flight.remove(entry)
                 if entry[1] and self._current is not None:
                     self._complete()
@@ -130,7 +149,10 @@ class CarriedBus(CanBus):
         _, _, frame, port = current
         self._current = None
         self._arbitrating = True  # what is sent in answer waits until this frame is told to everybody
-        self._see(frame, port.name)
+        if self._taps:
+            self._see(frame, port.name)
+        else:
+            self.frames_sent += 1
         if not port.off:
             port.queued -= 1
             if port.on_sent is not None:
@@ -149,10 +171,23 @@ class CarriedBus(CanBus):
 
     def _heard(self, frame: Frame) -> None:
         """A frame came from outside."""
-        self.busy_ns += self.frame_time_ns(frame)
-        self._see(frame, OUTSIDE)
+        can_id, plain_times = frame.can_id, self._plain_times
+        if can_id < EXTENDED and not frame.fd and plain_times is not None:
+            self.busy_ns += plain_times[len(frame.data)]  # most frames: not even a call
+        else:
+            self.busy_ns += self.frame_time_ns(frame)
+        if self._taps:
+            self._see(frame, OUTSIDE)
+        else:
+            self.frames_sent += 1
         if self.faults is None:
-            self._deliver(frame, self._outside)
+            for port, listener in self._table.get(can_id, ()):
+                if not port.off:
+                    listener(frame)
+            if self._listen_all:
+                for port, listener in self._listen_all:
+                    if not port.off:
+                        listener(frame)
             return
         now_ns = self.world.now_ns
         for delay_ns, changed in self.faults.judge(now_ns, self.name, frame).deliveries:

@@ -68,7 +68,7 @@ class VirtualClock:
         return VIRTUAL_EPOCH_UTC_S
 
 
-COARSE_NS = 3 * NS_PER_MS
+COARSE_NS = 2 * NS_PER_MS
 """A wait longer than this is asked of `epoll`, which counts in milliseconds; what is left after it, and shorter waits, of
 `select`, which counts in microseconds and costs a second call where there is something to read.
 """

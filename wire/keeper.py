@@ -1,7 +1,7 @@
 """The keeper of a world in real time: runs it while nobody else does, so that tester present goes out between two calls.
 
 Who calls something blocking runs the world himself, as in virtual time: a request costs no change of threads. The keeper
-takes over when he has been away for `GRACE_S`, or at once when a deadline is nearer, and gives way when somebody comes. Only
+takes over when he has been away for `GRACE_S`, or sooner when a deadline is near, and gives way when somebody comes. Only
 who holds the world (`with world.hold:`) may touch what lives in it.
 """
 
@@ -17,8 +17,10 @@ from wire.clock import NS_PER_S
 from wire.errors import WorldStopped
 from wire.world import World
 
-GRACE_S = 0.02
+GRACE_S = 0.05
 """How long a caller may be away before the keeper takes over: taking the world back from it costs two changes of threads."""
+SHORT_GRACE_S = 0.005
+"""The same where a deadline is near: a caller who asks one thing after the other serves it himself."""
 FOREVER_NS = 1 << 62
 
 
@@ -56,6 +58,7 @@ class Keeper:
         self._waiting: set[int] = set()
         self._uses = 0
         self._depth = 0
+        self._looks_ns = 0
         self._hurry = threading.Event()
         self._active = threading.Event()
         self._ending = False
@@ -83,8 +86,8 @@ class Keeper:
             if not self._active.is_set():
                 self._active.set()
             due_ns = self._world.next_deadline_ns()
-            if due_ns is not None and due_ns < self._world.now_ns + GRACE_S * NS_PER_S:
-                self._hurry.set()
+            if due_ns is not None and due_ns < self._looks_ns:
+                self._hurry.set()  # it looks too late for this one: let it plan anew
         self._lock.release()
 
     def close(self) -> None:
@@ -101,7 +104,7 @@ class Keeper:
         while not self._ending:
             self._active.wait()  # nobody has been here since the last watch: it goes on below, or there was none yet
             uses = self._uses
-            self._hurry.wait(GRACE_S)
+            self._hurry.wait(self._patience_s())
             self._hurry.clear()
             if self._ending or uses != self._uses:
                 continue
@@ -113,6 +116,13 @@ class Keeper:
                     self._world.run_until(self._give_way, FOREVER_NS)
                 except WorldStopped:  # whoever comes next is told
                     return
+
+    def _patience_s(self) -> float:
+        """Return how long to leave the caller alone: less where a deadline is near, which nobody but us may be there to serve."""
+        now_ns, due_ns = self._world.clock.now_ns(), self._world.next_deadline_ns()
+        left_s = GRACE_S if due_ns is None else min(GRACE_S, max(SHORT_GRACE_S, (due_ns - now_ns) / NS_PER_S))
+        self._looks_ns = now_ns + int((left_s if left_s > SHORT_GRACE_S else 0) * NS_PER_S)
+        return left_s
 
     def _give_way(self) -> bool:
         return bool(self._waiting) or self._ending

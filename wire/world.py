@@ -20,7 +20,7 @@ from wire.errors import LocalMisuse, NotOnThisCarrier, WorldStopped
 MAX_EVENTS_PER_INSTANT = 1_000_000
 """More callbacks than this without time moving is a loop between cores, not a busy bus: 1,000 ECUs need a few thousand."""
 
-LOOK_AFTER = 64
+LOOK_AFTER = 128
 """After so many callbacks a world in real time looks who wants something and what time it is, though there is more to do."""
 
 LATE_NS = NS_PER_MS
