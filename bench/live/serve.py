@@ -70,9 +70,9 @@ def serve(spec: BenchSpec, options: ServeOptions, log: Callable[[str], None] | N
 def check_served(spec: BenchSpec) -> None:
     """Raise `ConfigError` for a bench file whose car cannot be served."""
     if spec.car is not CarAt.SERVED:
-        ready = "vcan, udp, slcan, socketcan-hil"
         raise ConfigError(
-            f"the car of bench {spec.name!r} is {spec.car.value!r}: only one that is 'served' can be; ready files: {ready}",
+            f"the car of bench {spec.name!r} is {spec.car.value!r}: only one that is 'served' can be; "
+            "`sgw-bench benches` lists such",
             path=str(spec.path or ""),
             key="car",
         )

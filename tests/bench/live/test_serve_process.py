@@ -123,7 +123,7 @@ def test_another_server_at_the_same_socket_is_refused_and_the_first_goes_on(tmp_
         (("--bench", "own.yaml", "--vehicle", "vag-gulf"), "no vehicle 'vag-gulf'; did you mean 'vag-golf'"),
         (
             ("--bench", "virtual"),
-            "the car of bench 'virtual' is 'here': only one that is 'served' can be; ready files: ",
+            "the car of bench 'virtual' is 'here': only one that is 'served' can be; `sgw-bench benches` lists such",
         ),
         (("--bench", "tester-only"), "the car of bench 'tester-only' is 'real'"),
         (("--bench", "broken.yaml"), r"broken.yaml:2: car: unknown value 'sreved'; did you mean 'served'\?"),
