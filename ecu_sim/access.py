@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ecu_sim.profile import Access
-from ecu_sim.refusal import Refusal
 from ecu_sim.vehicle_state import CONDITIONS
 from wire.token import Scope
-from wire.uds import Nrc
 
 if TYPE_CHECKING:
     from ecu_sim.server import UdsServer
@@ -24,21 +22,10 @@ def level_open(server: UdsServer, level: int, now_ns: int) -> bool:
     return gate.allows(Scope.SECURITY_ACCESS, now_ns)
 
 
-def refused_release(server: UdsServer, access: Access, now_ns: int) -> int:
-    """Return 0, or why `access` is not released: grant (0x33 or 0x34), 0x27 level (0x33)."""
-    if access.scope and server.gate is not None and not server.gate.allows(access.scope, now_ns):
-        return server.gate.refusal_nrc
-    if access.security is not None and not level_open(server, access.security, now_ns):
-        return Nrc.securityAccessDenied
-    return 0
-
-
-def refused_access(server: UdsServer, access: Access, now_ns: int) -> int:
-    """Return 0, or why `access` is not given: not released, or a condition does not hold (its own NRC)."""
-    nrc = refused_release(server, access, now_ns)
-    if nrc:
-        return nrc
-    return refused_condition(server, access)
+def refused_scope(server: UdsServer, access: Access, now_ns: int) -> int:
+    """Return 0, or the lock's NRC (0x33 or 0x34) where no live grant releases what `access` asks for."""
+    gate = server.gate
+    return gate.refusal_nrc if access.scope and gate is not None and not gate.allows(access.scope, now_ns) else 0
 
 
 def refused_condition(server: UdsServer, access: Access) -> int:
@@ -48,19 +35,3 @@ def refused_condition(server: UdsServer, access: Access) -> int:
         if nrc:
             return nrc
     return 0
-
-
-def require(server: UdsServer, access: Access, now_ns: int, *, wrong_session_nrc: int = Nrc.requestOutOfRange) -> None:
-    """Raise `Refusal` where the session does not offer the object (as if it were not there) or access is not given."""
-    if access.sessions and server.state.session not in access.sessions:
-        raise Refusal(wrong_session_nrc, "not in this session")
-    nrc = refused_access(server, access, now_ns)
-    if nrc:
-        raise Refusal(nrc, "not released")
-
-
-def require_conditions(server: UdsServer, sid: int) -> None:
-    """Raise `Refusal` where a condition of the whole service does not hold; called once the request's length is known good."""
-    nrc = refused_condition(server, server.profile.services[sid].access)
-    if nrc:
-        raise Refusal(nrc, "a condition of the service does not hold")

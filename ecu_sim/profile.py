@@ -18,12 +18,16 @@ ACTIVE_SESSION = "active-session"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who may: in which sessions (empty: all), at which open 0x27 level, with which grant scope, under which conditions."""
+    """Who may: in which sessions (empty: all), at which open 0x27 level, with which grant scope, under which conditions.
+
+    `secured`: only by SecuredDataTransmission 0x84, whose signature then stands for the grant.
+    """
 
     sessions: frozenset[int] = frozenset()
     security: int | None = None
     scope: Scope = NO_SCOPE
     conditions: tuple[str, ...] = ()
+    secured: bool = False
 
 
 FREE = Access()
@@ -94,7 +98,9 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRule:
-    """One service as this ECU offers it. `sub_functions` empty: those of the service itself."""
+    """One service as this ECU offers it. `sub_functions` empty: those of the service itself. `work_ns`: how long the unit takes
+    before it looks into a request, beyond service, session and sub-function; what one identifier or routine takes is said there.
+    """
 
     access: Access = FREE
     sub_functions: frozenset[int] = frozenset()
@@ -124,4 +130,8 @@ class EcuProfile:
     busy: Literal["refuse", "ignore"] = "refuse"
     max_dids: int = 8
     max_answer_bytes: int = 4095
+    edition: Literal[2013, 2020] = 2020
+    """Of ISO 14229-1: which services and sub-functions there are."""
+    order: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Where this unit refuses in another order than `ecu_sim.order.ORDER`: the names of a service's rows, in its own order."""
     padding: int | None = 0xAA

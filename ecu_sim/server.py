@@ -12,10 +12,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ecu_sim.ladder import LADDER, SERVICES, Request
-from ecu_sim.profile import FREE, EcuProfile
+from ecu_sim.ladder import LENGTHS_TOLD_APART as LONG
+from ecu_sim.ladder import SERVICES, Ladder, Request, Rung, ladder_for
+from ecu_sim.profile import EcuProfile
 from ecu_sim.refusal import Refusal
+from ecu_sim.services import LISTENERS
 from ecu_sim.state import NonVolatile, Volatile
+from ecu_sim.timers import Timers
+from ecu_sim.unit_event import UnitEvent
 from ecu_sim.unlock.gate import AccessGate, GateEvent
 from ecu_sim.vehicle_state import PowerEvent, VehicleState
 from wire.entropy import Entropy
@@ -23,6 +27,8 @@ from wire.uds import FUNCTIONAL_SILENT, Nrc, Service, Session, nrc_name
 
 PENDING_MARGIN_NS = 10_000_000
 """0x78 goes out so long before P2 (or P2*) would end: time for the frame to get onto a busy bus."""
+GATE_EVENTS = {UnitEvent(event.value): event for event in GateEvent if event.value in UnitEvent._value2member_map_}
+"""What happens to a unit and may end a grant, as its lock names it."""
 LOG_LIMIT = 1000
 """Records that an ECU keeps: a scenario makes some hundred."""
 
@@ -59,12 +65,9 @@ class UdsServer:
         self.gate = gate
         self.outputs: deque[bytes] = deque()
         self.log: deque[EcuRecord] = deque(maxlen=LOG_LIMIT)
-        self.memory = memory or NonVolatile.fresh(
-            {did.did: did.value for did in profile.dids.values() if did.source is None},
-            {dtc.code: dtc.status for dtc in profile.dtcs},
-            profile.security,
-        )
+        self.memory = memory or NonVolatile.fresh(profile)
         self.state = Volatile()
+        self.timers = Timers()
         self._powered = True
         self._asleep = False
         self._down_until_ns: int | None = None
@@ -74,7 +77,8 @@ class UdsServer:
         self._pending_sent = False
         self._s3_deadline_ns: int | None = None
         self._after_answer: Callable[[int], None] | None = None
-        self._passed: set[tuple[int, bool]] = set()
+        self._ladders: dict[int, Ladder] = {}
+        self._passed: set[int] = set()
 
     # ---- in
 
@@ -101,7 +105,8 @@ class UdsServer:
             return
         request = Request(payload, functional, now_ns)
         self._s3_deadline_ns = None
-        nrc = self._refused_by_ladder(request)
+        ladder = self._ladders.get(sid) or self._ladder(sid)
+        nrc = self._refused_on_arrival(request, ladder)
         if nrc:
             self._answer_negative(request, nrc, now_ns)
             return
@@ -109,21 +114,40 @@ class UdsServer:
         if work_ns:
             self._begin_work(request, work_ns, now_ns)
         else:
-            self._serve(request, now_ns)
+            self._serve(request, ladder.late, now_ns)
 
-    def _refused_by_ladder(self, request: Request) -> int:
-        """Climb the ladder. What passed and depends on service, sub-function and session alone is remembered."""
-        key = (request.sid << 16 | request.sub_function << 8 | self.state.session, len(request.payload) > 1)
-        if key in self._passed:
-            return 0
-        for name, check in LADDER:
-            nrc = check(self, request)
+    def _ladder(self, sid: int) -> Ladder:
+        ladder = self._ladders[sid] = ladder_for(self.profile, sid)
+        return ladder
+
+    def _refused_on_arrival(self, request: Request, ladder: Ladder) -> int:
+        """Climb the ladder. What passed and depends on service, sub-function, session and length alone is remembered."""
+        size = len(request.payload)
+        key = request.sid << 24 | request.sub_function << 16 | self.state.session << 8 | (min(LONG, size))
+        if key not in self._passed:
+            nrc = self._refused_by(ladder.remembered, request)
             if nrc:
-                self.note(request.now_ns, "refused", f"{request.payload[:4].hex(' ')}: {name}: {nrc_name(nrc)}")
                 return nrc
-        if self.profile.services[request.sid].access == FREE:
             self._passed.add(key)
+        return self._refused_by(ladder.on_arrival, request)
+
+    def _refused_by(self, rungs: tuple[Rung, ...], request: Request) -> int:
+        """Ask one after the other; return 0, or the NRC of the first that fails."""
+        for row, check in rungs:
+            outcome = check(self, request)
+            if outcome:
+                nrc = outcome if row.nrc is None else row.nrc
+                self.note(request.now_ns, "refused", f"{request.payload[:4].hex(' ')}: {row.check}: {nrc_name(nrc)}")
+                return nrc
         return 0
+
+    def perform(self, request: Request) -> bytes:
+        """Judge and serve a request that stands inside another one (0x84, 0x86); return its answer. Raises `Refusal`."""
+        ladder = self._ladders.get(request.sid) or self._ladder(request.sid)
+        nrc = self._refused_on_arrival(request, ladder) or self._refused_by(ladder.late, request)
+        if nrc:
+            raise Refusal(nrc, "the inner request is refused")
+        return SERVICES[request.sid].serve(self, request)
 
     def _receive_while_working(self, payload: bytes, functional: bool, now_ns: int) -> None:  # noqa: FBT001
         """A second request while one is worked on: tester present is fine, others are refused with 0x21 or not heard."""
@@ -133,21 +157,10 @@ class UdsServer:
         self.outputs.append(bytes((0x7F, payload[0], Nrc.busyRepeatRequest)))
 
     def _work_ns(self, request: Request) -> int:
-        """Return how long this request is worked on before its result is known."""
-        payload, profile = request.payload, self.profile
-        sid = payload[0]
-        work_ns = profile.services[sid].work_ns
-        if sid in (Service.ReadDataByIdentifier, Service.WriteDataByIdentifier) and len(payload) >= 3:
-            did = profile.dids.get(payload[1] << 8 | payload[2])
-            if did is not None:
-                work_ns += did.work_ns
-        elif sid == Service.RoutineControl and len(payload) >= 4:
-            routine = profile.routines.get(payload[2] << 8 | payload[3])
-            if routine is not None:
-                work_ns += routine.work_ns
-        if self.gate is not None and sid in (Service.RoutineControl, Service.Authentication):
-            work_ns += self.gate.work_ns(sid, payload)
-        return work_ns
+        """Return how long this request is worked on before its result is known: the service's time, or its object's."""
+        work_ns = self.profile.services[request.sid].work_ns
+        of_object = SERVICES[request.sid].work_ns
+        return work_ns if work_ns or of_object is None else of_object(self, request)
 
     # ---- work and answers
 
@@ -157,14 +170,18 @@ class UdsServer:
         self._pending_ns = now_ns + self.profile.timing.p2_ns - PENDING_MARGIN_NS
         self._pending_sent = False
 
-    def _serve(self, request: Request, now_ns: int) -> None:
+    def _serve(self, request: Request, rungs: tuple[Rung, ...], now_ns: int) -> None:
         request.now_ns = now_ns
         self._working = None
+        nrc = self._refused_by(rungs, request) if rungs else 0
+        if nrc:
+            self._answer_negative(request, nrc, now_ns)
+            return
         try:
             answer = SERVICES[request.sid].serve(self, request)
         except Refusal as refusal:
-            nrc = nrc_name(refusal.nrc)
-            self.note(now_ns, "refused", f"{request.payload[:4].hex(' ')}: {refusal.reason}: {nrc}")
+            text = f"{request.payload[:4].hex(' ')}: {refusal.reason}: {nrc_name(refusal.nrc)}"
+            self.note(now_ns, "refused", text)
             self._answer_negative(request, refusal.nrc, now_ns)
             return
         if request.suppress and not self._pending_sent:
@@ -201,21 +218,23 @@ class UdsServer:
     # ---- time
 
     def next_deadline(self) -> int | None:
-        """Return when something is due: end of a reset, of work, 0x78, S3, or the gate's own deadline."""
+        """Return when something is due: end of a reset, of work, 0x78, S3, a timer, or the gate's own deadline."""
         if not self._powered:
             return None
+        due: int | None
         if self._down_until_ns is not None:
             due = self._down_until_ns
         elif self._working is not None:
             due = min(self._finish_ns, self._pending_ns)
-        elif self._s3_deadline_ns is not None:
-            due = self._s3_deadline_ns
         else:
-            return None if self.gate is None else self.gate.next_deadline()
+            due = self._s3_deadline_ns
+        timer_ns = self.timers.next_ns
+        if timer_ns is not None and (due is None or timer_ns < due):
+            due = timer_ns
         if self.gate is None:
             return due
-        gate_due = self.gate.next_deadline()
-        return due if gate_due is None or due < gate_due else gate_due
+        gate_ns = self.gate.next_deadline()
+        return gate_ns if due is None or (gate_ns is not None and gate_ns < due) else due
 
     def handle_timer(self, now_ns: int) -> None:
         """Do what is due."""
@@ -225,15 +244,18 @@ class UdsServer:
             self._come_up(now_ns)
         if self._working is not None:
             if now_ns >= self._finish_ns:
-                self._serve(self._working, now_ns)
+                working = self._working
+                self._serve(working, self._ladders[working.sid].work_is_done, now_ns)
             elif now_ns >= self._pending_ns:
                 self.outputs.append(bytes((0x7F, self._working.sid, Nrc.requestCorrectlyReceivedResponsePending)))
                 self._pending_sent = True
                 self._pending_ns = now_ns + self.profile.timing.p2_star_ns - PENDING_MARGIN_NS
         if self._s3_deadline_ns is not None and now_ns >= self._s3_deadline_ns:
             self.note(now_ns, "state", "S3 has run out")
-            self.enter_session(Session.defaultSession, now_ns, GateEvent.S3_TIMEOUT)
+            self.enter_session(Session.defaultSession, now_ns, UnitEvent.S3_TIMEOUT)
             self._s3_deadline_ns = None
+        if self.timers.next_ns is not None:
+            self.timers.run(now_ns)
         if self.gate is not None:
             self.gate.handle_timer(now_ns)
 
@@ -244,6 +266,7 @@ class UdsServer:
             self._down_until_ns = None
             self.note(now_ns, "state", "up after reset")
             self._tell_gate_awake(up_ns)
+            self._tell(UnitEvent.STARTED, up_ns)
 
     def _tell_gate_awake(self, now_ns: int) -> None:
         """Awake is who runs: supplied, not asleep, not in a reset. Whichever of them comes last lets awake time go on."""
@@ -256,11 +279,19 @@ class UdsServer:
         """Write a line into the ECU's own log."""
         self.log.append(EcuRecord(now_ns, kind, text))
 
-    def enter_session(self, session: int, now_ns: int, event: GateEvent | None = None) -> None:
+    def _tell(self, event: UnitEvent, now_ns: int) -> None:
+        """Let lock and services learn what happened."""
+        gate_event = GATE_EVENTS.get(event)
+        if gate_event is not None and self.gate is not None:
+            self.gate.handle_event(gate_event, now_ns)
+        for listen in LISTENERS:
+            listen(self, event, now_ns)
+
+    def enter_session(self, session: int, now_ns: int, event: UnitEvent | None = None) -> None:
         """Change the session: SecurityAccess ends, even into the same session; leaving for the default undoes settings."""
         state = self.state
         if event is None:
-            event = GateEvent.SAME_SESSION_AGAIN if session == state.session else GateEvent.SESSION_CHANGE
+            event = UnitEvent.SAME_SESSION_AGAIN if session == state.session else UnitEvent.SESSION_CHANGE
         state.session = session
         state.open_level = None
         state.seed = None
@@ -269,20 +300,19 @@ class UdsServer:
             state.routines.clear()
             state.communication = 0
             state.dtc_setting = True
-        if self.gate is not None:
-            self.gate.handle_event(event, now_ns)
+        self._tell(event, now_ns)
 
     def reset(self, now_ns: int, why: str) -> None:
         """Restart: silent for a while, everything volatile gone, the gate told."""
         self.note(now_ns, "state", f"reset: {why}")
         self.state = Volatile()
+        self.timers.clear()
         self._working = None
         self._pending_sent = False
         self._after_answer = None
         self._s3_deadline_ns = None
         self._down_until_ns = now_ns + self.profile.timing.reset_ns
-        if self.gate is not None:
-            self.gate.handle_event(GateEvent.ECU_RESET, now_ns)
+        self._tell(UnitEvent.ECU_RESET, now_ns)
 
     def power(self, event: PowerEvent, now_ns: int) -> None:
         """Learn what happens to the supply."""
@@ -297,17 +327,18 @@ class UdsServer:
                     self._powered = True
                     self._down_until_ns = now_ns + self.profile.timing.reset_ns
             case PowerEvent.TERMINAL_15_OFF:
-                self._leave_for_default(now_ns, GateEvent.TERMINAL_15_OFF)
+                self._leave_for_default(now_ns, UnitEvent.TERMINAL_15_OFF)
             case PowerEvent.SLEEP:
-                self._leave_for_default(now_ns, GateEvent.SLEEP)
+                self._leave_for_default(now_ns, UnitEvent.SLEEP)
                 self._asleep = True
             case PowerEvent.WAKE:
                 self._asleep = False
                 self._tell_gate_awake(now_ns)
+                self._tell(UnitEvent.WAKE, now_ns)
             case PowerEvent.TERMINAL_15_ON:
-                pass
+                self._tell(UnitEvent.TERMINAL_15_ON, now_ns)
 
-    def _leave_for_default(self, now_ns: int, event: GateEvent) -> None:
+    def _leave_for_default(self, now_ns: int, event: UnitEvent) -> None:
         self._working = None
         self._pending_sent = False
         self._s3_deadline_ns = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from wire.uds import Session
+
+if TYPE_CHECKING:
+    from ecu_sim.profile import EcuProfile
 
 
 @dataclass(slots=True)
@@ -46,6 +49,10 @@ class NonVolatile:
     attempts: dict[int, Attempts]
 
     @classmethod
-    def fresh(cls, data: Mapping[int, bytes], dtcs: Mapping[int, int], levels: Mapping[int, object]) -> NonVolatile:
+    def fresh(cls, profile: EcuProfile) -> NonVolatile:
         """Return the memory of an ECU that just left the factory."""
-        return cls(data=dict(data), dtcs=dict(dtcs), attempts={level: Attempts() for level in levels})
+        return cls(
+            data={did.did: did.value for did in profile.dids.values() if did.source is None},
+            dtcs={dtc.code: dtc.status for dtc in profile.dtcs},
+            attempts={level: Attempts() for level in profile.security},
+        )

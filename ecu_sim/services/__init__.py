@@ -14,3 +14,6 @@ SERVICES: dict[int, ServiceSpec] = {
     **authentication.SPECS,
     **routine.SPECS,
 }
+
+LISTENERS = tuple(spec.listen for spec in SERVICES.values() if spec.listen is not None)
+"""Who is told of a unit's events."""

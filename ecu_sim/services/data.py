@@ -4,68 +4,111 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecu_sim.access import refused_access, require
-from ecu_sim.profile import ACTIVE_SESSION
-from ecu_sim.refusal import Refusal
+from ecu_sim.profile import ACTIVE_SESSION, FREE, Did
 from ecu_sim.services.request import Request, ServiceSpec
 from ecu_sim.vehicle_state import SOURCES
-from wire.uds import Nrc
 
 if TYPE_CHECKING:
     from ecu_sim.server import UdsServer
 
 
-def _read(server: UdsServer, request: Request) -> bytes:
-    """Unknown identifiers are left out while one is known; all unknown is 0x31; one that is known and closed refuses all."""
+def _not_whole(server: UdsServer, request: Request) -> int:
+    size = len(request.payload)
+    return size < 3 or size % 2 == 0 or size > 1 + 2 * server.profile.max_dids
+
+
+def _none_known(server: UdsServer, request: Request) -> int:
+    """Find what can be read in this session: identifiers of the profile, and of the lock (numbers)."""
     payload = request.payload
-    size = len(payload)
-    if size < 3 or size % 2 == 0 or size > 1 + 2 * server.profile.max_dids:
-        raise Refusal(Nrc.incorrectMessageLengthOrInvalidFormat, f"{size} bytes")
+    dids, session = server.profile.dids, server.state.session
+    found: list[Did | int] = []
+    for at in range(1, len(payload), 2):
+        number = payload[at] << 8 | payload[at + 1]
+        did = dids.get(number)
+        if did is None:
+            if server.gate is not None and number in server.gate.dids:
+                found.append(number)
+            continue
+        access = did.read
+        if access is FREE:
+            found.append(did)
+        elif access is not None and (not access.sessions or session in access.sessions):
+            found.append(did)
+            request.accesses += (access,)
+    request.found = found
+    return not found
+
+
+def _read(server: UdsServer, request: Request) -> bytes:
     answer = b"\x62"
-    for at in range(1, size, 2):
-        value = _value(server, payload[at] << 8 | payload[at + 1], request.now_ns)
-        if value is not None:
-            answer += payload[at : at + 2] + value
-    if len(answer) == 1:
-        raise Refusal(Nrc.requestOutOfRange, "no such identifier")
+    for did in request.found:
+        if isinstance(did, int):
+            assert server.gate is not None
+            answer += did.to_bytes(2, "big") + server.gate.read_did(did, request.now_ns)
+        else:
+            answer += did.did.to_bytes(2, "big") + value_of(server, did)
     return answer
 
 
-def _value(server: UdsServer, number: int, now_ns: int) -> bytes | None:
-    did = server.profile.dids.get(number)
-    if did is None:
-        return None if server.gate is None else server.gate.read_did(number, now_ns)
-    access = did.read
-    if access is None or (access.sessions and server.state.session not in access.sessions):
-        return None
-    nrc = refused_access(server, access, now_ns)
-    if nrc:
-        raise Refusal(nrc, f"identifier {number:04X} is not released")
+def value_of(server: UdsServer, did: Did) -> bytes:
+    """Return what an identifier of the profile holds now."""
     if did.source is None:
-        return server.memory.data[number]
+        return server.memory.data[did.did]
     return bytes((server.state.session,)) if did.source == ACTIVE_SESSION else SOURCES[did.source](server.vehicle)
 
 
-def _write(server: UdsServer, request: Request) -> bytes:
-    """Order: 0x13, 0x31, 0x33 or 0x34, conditions such as 0x22, sequence 0x24; then the memory takes it."""
-    payload = request.payload
-    if len(payload) < 4:
-        raise Refusal(Nrc.incorrectMessageLengthOrInvalidFormat, "no data")
-    number = payload[1] << 8 | payload[2]
-    did = server.profile.dids.get(number)
+def _read_work_ns(server: UdsServer, request: Request) -> int:  # noqa: ARG001
+    work_ns = 0
+    for did in request.found:
+        if not isinstance(did, int):
+            work_ns += did.work_ns
+    return work_ns
+
+
+def _not_writable(server: UdsServer, request: Request) -> int:
+    did = request.found = server.profile.dids.get(request.payload[1] << 8 | request.payload[2])
     if did is None or did.write is None:
-        raise Refusal(Nrc.requestOutOfRange, f"identifier {number:04X} cannot be written")
-    data = payload[3:]
-    if len(data) != len(server.memory.data[number]):
-        raise Refusal(Nrc.incorrectMessageLengthOrInvalidFormat, f"{len(data)} bytes of data")
-    require(server, did.write, request.now_ns)
-    missing = [other for other in did.requires_written if other not in server.state.written]
-    if missing:
-        raise Refusal(Nrc.requestSequenceError, f"{missing[0]:04X} was not written before")
-    server.memory.data[number] = data
+        return True
+    if did.write is not FREE:
+        request.accesses = (did.write,)
+    return False
+
+
+def _wrong_data_length(server: UdsServer, request: Request) -> int:
+    return len(request.payload) - 3 != len(server.memory.data[request.found.did])
+
+
+def _not_written_before(server: UdsServer, request: Request) -> int:
+    written = server.state.written
+    return any(other not in written for other in request.found.requires_written)
+
+
+def _write(server: UdsServer, request: Request) -> bytes:
+    number = request.found.did
+    server.memory.data[number] = request.payload[3:]
     server.state.written.add(number)
     server.note(request.now_ns, "written", f"identifier {number:04X}")
-    return b"\x6e" + payload[1:3]
+    return b"\x6e" + request.payload[1:3]
 
 
-SPECS = {0x22: ServiceSpec(serve=_read), 0x2E: ServiceSpec(serve=_write)}
+def _write_work_ns(server: UdsServer, request: Request) -> int:  # noqa: ARG001
+    return int(request.found.work_ns)
+
+
+SPECS = {
+    0x22: ServiceSpec(
+        serve=_read,
+        checks={"whole identifiers": _not_whole, "identifier known": _none_known},
+        work_ns=_read_work_ns,
+    ),
+    0x2E: ServiceSpec(
+        serve=_write,
+        min_len=4,
+        checks={
+            "identifier writable": _not_writable,
+            "data length": _wrong_data_length,
+            "written before": _not_written_before,
+        },
+        work_ns=_write_work_ns,
+    ),
+}

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecu_sim.access import require_conditions
-from ecu_sim.refusal import Refusal
-from ecu_sim.services.request import NOT_DEFAULT, Request, ServiceSpec, exact_length, only
-from wire.uds import Nrc
+from ecu_sim.services.request import NOT_DEFAULT, Request, ServiceSpec, only
 
 if TYPE_CHECKING:
     from ecu_sim.server import UdsServer
@@ -19,13 +16,13 @@ STATUS_CLEARED = 0x50
 """testNotCompletedSinceLastClear and testNotCompletedThisOperationCycle."""
 
 
+def _unknown_group(server: UdsServer, request: Request) -> int:
+    request.found = group = int.from_bytes(request.payload[1:4], "big")
+    return group != ALL_GROUPS and group not in server.memory.dtcs
+
+
 def _clear(server: UdsServer, request: Request) -> bytes:
-    exact_length(request, 4)
-    group = int.from_bytes(request.payload[1:4], "big")
-    dtcs = server.memory.dtcs
-    if group != ALL_GROUPS and group not in dtcs:
-        raise Refusal(Nrc.requestOutOfRange, f"group of DTC {group:06X}")
-    require_conditions(server, request.sid)
+    dtcs, group = server.memory.dtcs, request.found
     stays = {dtc.code for dtc in server.profile.dtcs if dtc.stays}
     for code in [group] if group != ALL_GROUPS else list(dtcs):
         if code not in stays:
@@ -37,9 +34,7 @@ def _read(server: UdsServer, request: Request) -> bytes:
     head = bytes((0x59, request.sub_function, STATUS_AVAILABILITY))
     dtcs = server.memory.dtcs
     if request.sub_function == 0x0A:
-        exact_length(request, 2)
         return head + b"".join(code.to_bytes(3, "big") + bytes((status,)) for code, status in dtcs.items())
-    exact_length(request, 3)
     mask = request.payload[2]
     matching = [(code, status) for code, status in dtcs.items() if status & mask]
     if request.sub_function == 0x01:
@@ -48,13 +43,16 @@ def _read(server: UdsServer, request: Request) -> bytes:
 
 
 def _control_setting(server: UdsServer, request: Request) -> bytes:
-    require_conditions(server, request.sid)
     server.state.dtc_setting = request.sub_function == 0x01
     return bytes((0xC5, request.sub_function))
 
 
+def _read_len(server: UdsServer, request: Request) -> int:  # noqa: ARG001
+    return 2 if request.sub_function == 0x0A else 3
+
+
 SPECS = {
-    0x14: ServiceSpec(serve=_clear, conditions=True),
-    0x19: ServiceSpec(serve=_read, sub_functions=only(0x01, 0x02, 0x0A)),
-    0x85: ServiceSpec(serve=_control_setting, conditions=True, sessions=NOT_DEFAULT, sub_functions=only(0x01, 0x02)),
+    0x14: ServiceSpec(serve=_clear, exact_len=4, checks={"group known": _unknown_group}),
+    0x19: ServiceSpec(serve=_read, min_len=2, exact_len=_read_len, sub_functions=only(0x01, 0x02, 0x0A)),
+    0x85: ServiceSpec(serve=_control_setting, min_len=2, sessions=NOT_DEFAULT, sub_functions=only(0x01, 0x02)),
 }

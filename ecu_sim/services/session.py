@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ecu_sim.access import require_conditions
-from ecu_sim.services.request import Request, ServiceSpec, exact_length, only
+from ecu_sim.services.request import Request, ServiceSpec, only
 
 if TYPE_CHECKING:
     from ecu_sim.server import UdsServer
@@ -15,7 +14,6 @@ HARD_RESET, KEY_OFF_ON_RESET, SOFT_RESET = 0x01, 0x02, 0x03
 
 
 def _session_control(server: UdsServer, request: Request) -> bytes:
-    exact_length(request, 2)
     server.enter_session(request.sub_function, request.now_ns)
     timing = server.profile.timing
     p2_ms = timing.p2_ns // 1_000_000
@@ -24,19 +22,20 @@ def _session_control(server: UdsServer, request: Request) -> bytes:
 
 
 def _ecu_reset(server: UdsServer, request: Request) -> bytes:
-    exact_length(request, 2)
-    require_conditions(server, request.sid)
     server.after_answer(partial(server.reset, why=f"service 0x11 {request.sub_function:02X}"))
     return bytes((0x51, request.sub_function))
 
 
 def _tester_present(server: UdsServer, request: Request) -> bytes:  # noqa: ARG001 - one signature for all services
-    exact_length(request, 2)
     return b"\x7e\x00"
 
 
 SPECS = {
-    0x10: ServiceSpec(serve=_session_control, sub_functions=lambda server: server.profile.sessions),
-    0x11: ServiceSpec(serve=_ecu_reset, conditions=True, sub_functions=only(HARD_RESET, KEY_OFF_ON_RESET, SOFT_RESET)),
-    0x3E: ServiceSpec(serve=_tester_present, sub_functions=only(0)),
+    0x10: ServiceSpec(
+        serve=_session_control, min_len=2, exact_len=2, sub_functions=lambda server: server.profile.sessions
+    ),
+    0x11: ServiceSpec(
+        serve=_ecu_reset, min_len=2, exact_len=2, sub_functions=only(HARD_RESET, KEY_OFF_ON_RESET, SOFT_RESET)
+    ),
+    0x3E: ServiceSpec(serve=_tester_present, min_len=2, exact_len=2, sub_functions=only(0)),
 }

@@ -30,7 +30,7 @@ from ecu_sim.unlock.certification_path import (
     may_sign_certificates,
 )
 from ecu_sim.unlock.fields import Fields
-from ecu_sim.unlock.gate import Fate, FateTable, GateEvent, GateLog, Grant
+from ecu_sim.unlock.gate import Fate, FateTable, GateEvent, GateLog, Grant, WithoutIdentifiers
 from ecu_sim.unlock.trust import TrustStore
 from wire.clock import NS_PER_S, WallClock
 from wire.diag_cert import (
@@ -92,7 +92,7 @@ class _Challenged:
     until_ns: int
 
 
-class CertificateGate:
+class CertificateGate(WithoutIdentifiers):
     """The lock of one gateway with address `ecu_address` in the vehicle `vin`."""
 
     name = "certificate"
@@ -170,14 +170,6 @@ class CertificateGate:
         """Return the time of a signature check for certificates and proofs, nothing for the rest."""
         checks = sid == Service.Authentication and len(payload) > 1 and payload[1] & 0x7F in (0x01, 0x03, 0x04)
         return self.options.verification_ns if checks else 0
-
-    def routine(self, rid: int, sub_function: int, option: bytes, now_ns: int) -> bytes | None:  # noqa: ARG002 - protocol
-        """The scheme has no routines."""
-        return None
-
-    def read_did(self, did: int, now_ns: int) -> bytes | None:  # noqa: ARG002 - protocol
-        """The scheme has no data identifiers."""
-        return None
 
     def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:
         """Serve one task of 0x29; the answer begins with the authentication return parameter."""

@@ -80,6 +80,10 @@ class AccessGate(Protocol):
     name: str
     refusal_nrc: int
     log: GateLog
+    rids: frozenset[int]
+    """The routines of the unlock itself."""
+    dids: frozenset[int]
+    """The data identifiers of the unlock itself."""
 
     def grant(self, now_ns: int) -> Grant | None:
         """Return the live grant, or None."""
@@ -90,11 +94,11 @@ class AccessGate(Protocol):
     def work_ns(self, sid: int, payload: bytes) -> int:
         """Return how long the ECU works on this request before its result is known (signature checks take time)."""
 
-    def routine(self, rid: int, sub_function: int, option: bytes, now_ns: int) -> bytes | None:
-        """Serve a routine of the unlock itself (the status record follows the echo); None when it is not one."""
+    def routine(self, rid: int, option: bytes, now_ns: int) -> bytes:
+        """Start one of `rids`; return the status record, which follows the echo."""
 
-    def read_did(self, did: int, now_ns: int) -> bytes | None:
-        """Serve a data identifier of the unlock itself; None when it is not one."""
+    def read_did(self, did: int, now_ns: int) -> bytes:
+        """Return what one of `dids` holds."""
 
     def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:
         """Serve Authentication 0x29; None when the scheme has none."""
@@ -110,3 +114,18 @@ class AccessGate(Protocol):
 
     def next_deadline(self) -> int | None:
         """Return when something runs out."""
+
+
+class WithoutIdentifiers:
+    """What a scheme inherits that has no routines and no data identifiers of its own."""
+
+    rids: frozenset[int] = frozenset()
+    dids: frozenset[int] = frozenset()
+
+    def routine(self, rid: int, option: bytes, now_ns: int) -> bytes:  # noqa: ARG002 - protocol
+        """Never asked: the scheme has no routines."""
+        raise AssertionError(f"no routine {rid:04X} in this lock")
+
+    def read_did(self, did: int, now_ns: int) -> bytes:  # noqa: ARG002 - protocol
+        """Never asked: the scheme has no data identifiers."""
+        raise AssertionError(f"no identifier {did:04X} in this lock")

@@ -20,7 +20,6 @@ from wire.entropy import Entropy
 from wire.token import NONCE_LEN, Generation, RequestStructure, Role, Scope, Token, TokenFormatError
 from wire.uds import Nrc, Service
 
-START_ROUTINE = 0x01
 POSITIVE_STATUS = 0x24
 USED_TOKENS_KEPT = 1000
 """Token ids remembered against replay. The nonce alone already makes a token single-use; this tells the reason apart."""
@@ -103,6 +102,8 @@ class SfdGate:
         self.clock = clock
         self.options = options or SfdOptions()
         self.refusal_nrc = self.options.refusal_nrc
+        self.rids = frozenset((self.options.request_rid, self.options.token_rid, self.options.lock_rid))
+        self.dids = frozenset((self.options.status_did,))
         self.log = GateLog()
         self.fates = self.options.fates()
         self._entropy = entropy
@@ -143,13 +144,9 @@ class SfdGate:
         writes = sid == Service.RoutineControl and payload[2:4] == self.options.token_rid.to_bytes(2, "big")
         return self.options.verification_ns if writes else 0
 
-    def routine(self, rid: int, sub_function: int, option: bytes, now_ns: int) -> bytes | None:
+    def routine(self, rid: int, option: bytes, now_ns: int) -> bytes:
         """Serve the three routines of the scheme: request structure, write token, lock."""
         options = self.options
-        if rid not in (options.request_rid, options.token_rid, options.lock_rid):
-            return None
-        if sub_function != START_ROUTINE:
-            raise Refusal(Nrc.subFunctionNotSupported, "an SFD routine is only started")
         if rid == options.token_rid:
             self._write_token(option, now_ns)
             return bytes((POSITIVE_STATUS,))
@@ -161,10 +158,8 @@ class SfdGate:
             self._end(now_ns, GateEvent.LOCK_COMMAND)
         return bytes((POSITIVE_STATUS,))
 
-    def read_did(self, did: int, now_ns: int) -> bytes | None:
+    def read_did(self, did: int, now_ns: int) -> bytes:  # noqa: ARG002 - it has one
         """Serve the status: locked `00 00 01 00`, open `01 02 01 <minutes left>` (the first reading after an unlock is 89)."""
-        if did != self.options.status_did:
-            return None
         if self.grant(now_ns) is None:
             return b"\x00\x00\x01\x00"
         return bytes((0x01, 0x02, 0x01, min(0xFF, max(0, self._left_ns(now_ns) - 1) // _MINUTE_NS)))

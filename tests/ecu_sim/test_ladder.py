@@ -7,7 +7,12 @@ from ecu_sim.profile import Access, SecurityLevel, ServiceRule
 from ecu_sim.vehicle_state import PowerEvent
 from wire.token import Scope
 
-SLOW = {**SERVICES, 0x22: ServiceRule(work_ns=200 * MS), 0x3E: ServiceRule(work_ns=200 * MS)}
+SLOW = {
+    **SERVICES,
+    0x22: ServiceRule(work_ns=200 * MS),
+    0x31: ServiceRule(work_ns=200 * MS),
+    0x3E: ServiceRule(work_ns=200 * MS),
+}
 SLOW_SUPPRESSIBLE = {**SERVICES, 0x10: ServiceRule(work_ns=200 * MS), 0x85: ServiceRule(work_ns=200 * MS)}
 
 

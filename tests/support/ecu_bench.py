@@ -10,7 +10,7 @@ from typing import Any
 from ecu_sim.profile import Access, Did, Dtc, EcuProfile, Routine, SecurityLevel, ServiceRule
 from ecu_sim.server import UdsServer
 from ecu_sim.state import NonVolatile
-from ecu_sim.unlock.gate import AccessGate, GateEvent, GateLog, Grant
+from ecu_sim.unlock.gate import AccessGate, GateEvent, GateLog, Grant, WithoutIdentifiers
 from ecu_sim.vehicle_state import VehicleState
 from wire.entropy import SeededEntropy
 from wire.seed_key import compute_key
@@ -76,7 +76,7 @@ PROFILE = EcuProfile(
 )
 
 
-class HandGate:
+class HandGate(WithoutIdentifiers):
     """A lock that opens when the test says so (`opened`), and remembers what it was told (`events`)."""
 
     name = "by hand"
@@ -98,12 +98,6 @@ class HandGate:
 
     def work_ns(self, sid: int, payload: bytes) -> int:
         return 0
-
-    def routine(self, rid: int, sub_function: int, option: bytes, now_ns: int) -> bytes | None:
-        return None
-
-    def read_did(self, did: int, now_ns: int) -> bytes | None:
-        return None
 
     def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:
         return None

@@ -302,9 +302,13 @@ def test_a_second_authentication_replaces_the_first() -> None:
 
 
 def test_the_scheme_has_no_routines_and_no_identifiers() -> None:
-    gate = CertificateUnit().gate
-    assert gate.routine(0xC008, 1, b"", 0) is None
-    assert gate.read_did(0x0174, 0) is None
+    unit = CertificateUnit()
+    assert not unit.gate.rids
+    assert not unit.gate.dids
+    with pytest.raises(AssertionError, match="no routine C008"):
+        unit.gate.routine(0xC008, b"", 0)
+    with pytest.raises(AssertionError, match="no identifier 0174"):
+        unit.gate.read_did(0x0174, 0)
 
 
 # ---- enhanced rights (transmitCertificate)

@@ -101,8 +101,8 @@ def test_a_refused_request_keeps_the_outstanding_one() -> None:
 
 def test_other_routines_and_identifiers_are_not_the_locks() -> None:
     gate = SfdUnit().gate
-    assert gate.routine(0x0203, 1, b"", 0) is None
-    assert gate.read_did(0xF190, 0) is None
+    assert gate.rids == {0xC004, 0xC008, 0xC00A}
+    assert gate.dids == {0x0174}
     assert gate.authenticate(0x08, b"", 0) is None
 
 
@@ -205,7 +205,7 @@ def test_a_grant_that_begins_in_sleep_counts_from_waking() -> None:
     unit = SfdUnit()
     wire = unit.token()
     unit.gate.handle_event(GateEvent.SLEEP, unit.now_ns)
-    unit.gate.routine(0xC004, 0x01, wire, unit.now_ns)
+    unit.gate.routine(0xC004, wire, unit.now_ns)
     unit.leap(5 * HOUR)
     assert unit.gate.next_deadline() is None
     assert unit.open

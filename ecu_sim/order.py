@@ -1,0 +1,130 @@
+"""The order in which a unit refuses a request (ISO 14229-1, general server response behaviour), as a table: data, no code.
+
+`ORDER` has a ladder for each service. Its rows are asked from the top; the first that fails ends the request with its NRC. A
+row names its check; what the check asks is in `ecu_sim.ladder` (rows that services share) or in the service's own file. The test
+that walks the whole space of requests compares the server with this table by questions of its own (tests/ecu_sim/walk).
+
+`nrc` None: the check itself says which of several it is (the profile's `locked_nrc`, or the NRC of a condition).
+`again`: what may change while a slow service works, so it is asked once more when the work is done.
+`late`: asked only when the work is done, because the work itself finds it out, or because asking has a consequence.
+
+Sources. "figure": ISO 14229-1:2020 figures 5 and 6 as open servers and articles render them (gallia's `respond`, the order that
+udsoncan's and scapy's tables assume, public articles on the 2013 and 2020 figures); where 0x34 stands in it is general knowledge.
+"service": the list of response codes of the service itself, in the order in which public descriptions give it. "own": our own
+choice where sources differ or are silent. A profile may give another order (`order:`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wire.uds import Nrc
+
+FIGURE, SERVICE, OWN = "figure", "service", "own"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One question. `of_objects`: asked of every identifier, routine or region that the request names."""
+
+    check: str
+    nrc: int | None
+    source: str
+    again: bool = False
+    late: bool = False
+    of_objects: bool = False
+
+
+def row(check: str, nrc: int | None, source: str) -> Row:
+    """Return a row that is asked once, on arrival."""
+    return Row(check=check, nrc=nrc, source=source)
+
+
+# ---- rows that services share
+
+SERVICE_KNOWN = row("service known", Nrc.serviceNotSupported, FIGURE)
+SERVICE_IN_SESSION = row("service in session", Nrc.serviceNotSupportedInActiveSession, FIGURE)
+SERVICE_RELEASED = Row(check="service released", nrc=None, source=FIGURE, again=True)
+SERVICE_LEVEL = Row(check="service level open", nrc=Nrc.securityAccessDenied, source=FIGURE, again=True)
+SERVICE_CONDITIONS = Row(check="service conditions", nrc=None, source=SERVICE, again=True)
+MINIMUM_LENGTH = row("minimum length", Nrc.incorrectMessageLengthOrInvalidFormat, FIGURE)
+SUB_FUNCTION_KNOWN = row("sub-function known", Nrc.subFunctionNotSupported, FIGURE)
+SUB_FUNCTION_IN_SESSION = row("sub-function in session", Nrc.subFunctionNotSupportedInActiveSession, FIGURE)
+EXACT_LENGTH = row("exact length", Nrc.incorrectMessageLengthOrInvalidFormat, FIGURE)
+
+OBJECT_IN_SESSION = Row(check="object in session", nrc=Nrc.requestOutOfRange, source=SERVICE, of_objects=True)
+OBJECT_SECURED = Row(check="object secured", nrc=Nrc.secureDataTransmissionRequired, source=OWN, of_objects=True)
+OBJECT_RELEASED = Row(check="object released", nrc=None, source=SERVICE, again=True, of_objects=True)
+OBJECT_LEVEL = Row(check="object level open", nrc=Nrc.securityAccessDenied, source=SERVICE, again=True, of_objects=True)
+OBJECT_CONDITIONS = Row(check="object conditions", nrc=None, source=SERVICE, again=True, of_objects=True)
+
+ARRIVAL = (SERVICE_KNOWN, SERVICE_IN_SESSION, SERVICE_RELEASED, SERVICE_LEVEL)
+"""What every request is asked first; an unknown service is asked no more than this."""
+WITH_SUB_FUNCTION = (*ARRIVAL, MINIMUM_LENGTH, SUB_FUNCTION_KNOWN, SUB_FUNCTION_IN_SESSION)
+ACCESS = (OBJECT_IN_SESSION, OBJECT_SECURED, OBJECT_RELEASED, OBJECT_LEVEL, OBJECT_CONDITIONS)
+
+ANSWER_FITS = Row(check="answer fits", nrc=Nrc.responseTooLong, source=SERVICE, late=True)
+"""The last question of every service that answers with data: whether the answer is longer than the unit can send."""
+
+# ---- the ladders
+
+ORDER: Mapping[int, tuple[Row, ...]] = {
+    # DiagnosticSessionControl
+    0x10: (*WITH_SUB_FUNCTION, EXACT_LENGTH, SERVICE_CONDITIONS),
+    # ECUReset
+    0x11: (*WITH_SUB_FUNCTION, EXACT_LENGTH, SERVICE_CONDITIONS),
+    # ClearDiagnosticInformation
+    0x14: (*ARRIVAL, EXACT_LENGTH, row("group known", Nrc.requestOutOfRange, SERVICE), SERVICE_CONDITIONS),
+    # ReadDTCInformation
+    0x19: (*WITH_SUB_FUNCTION, EXACT_LENGTH, ANSWER_FITS),
+    # ReadDataByIdentifier: unknown identifiers are left out while one is known; one that is closed refuses all
+    0x22: (
+        *ARRIVAL,
+        row("whole identifiers", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        row("identifier known", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS[1:],  # outside its session an identifier is as unknown
+        ANSWER_FITS,
+    ),
+    # SecurityAccess
+    0x27: (
+        *WITH_SUB_FUNCTION,
+        Row(check="level released", nrc=None, source=OWN, again=True),
+        EXACT_LENGTH,
+        row("delay over", Nrc.requiredTimeDelayNotExpired, SERVICE),
+        Row(check="seed outstanding", nrc=Nrc.requestSequenceError, source=SERVICE, late=True),
+        Row(check="key right", nrc=None, source=SERVICE, late=True),
+    ),
+    # CommunicationControl
+    0x28: (
+        *WITH_SUB_FUNCTION,
+        EXACT_LENGTH,
+        row("communication type", Nrc.requestOutOfRange, SERVICE),
+        SERVICE_CONDITIONS,
+    ),
+    # Authentication: what follows is the scheme's own table (docs/unlock.md)
+    0x29: (*WITH_SUB_FUNCTION, row("unit authenticates", Nrc.conditionsNotCorrect, OWN)),
+    # WriteDataByIdentifier
+    0x2E: (
+        *ARRIVAL,
+        MINIMUM_LENGTH,
+        row("identifier writable", Nrc.requestOutOfRange, SERVICE),
+        row("data length", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        *ACCESS,
+        Row(check="written before", nrc=Nrc.requestSequenceError, source=OWN, again=True),
+    ),
+    # RoutineControl: the sub-function is asked after the identifier, because each routine has its own
+    0x31: (
+        *ARRIVAL,
+        MINIMUM_LENGTH,
+        row("routine known", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS,
+        row("routine's sub-function", Nrc.subFunctionNotSupported, OWN),
+        row("option length", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        Row(check="routine's sequence", nrc=Nrc.requestSequenceError, source=SERVICE, again=True),
+    ),
+    # TesterPresent
+    0x3E: (*WITH_SUB_FUNCTION, EXACT_LENGTH),
+    # ControlDTCSetting
+    0x85: (*WITH_SUB_FUNCTION, SERVICE_CONDITIONS),
+}

@@ -1,0 +1,60 @@
+"""Section `services`: what a unit offers, and to whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ecu_sim.order import ORDER, SERVICE_CONDITIONS, SERVICE_KNOWN
+from ecu_sim.profile import ServiceRule
+from ecu_sim.reading.fields import duration_of, hex_keyed, read_access
+from ecu_sim.services import SERVICES
+from wire.strict_yaml import Node
+
+KEYS = ("services", "order")
+
+
+def read(node: Node) -> dict[str, Any]:
+    """Return `services` and `order`."""
+    return {"services": _services(node.require("services")), "order": _order(node.get("order"))}
+
+
+def _services(node: Node) -> dict[int, ServiceRule]:
+    rules = {}
+    for sid, entry in hex_keyed(node, 0xFF).items():
+        if sid not in SERVICES:
+            raise entry.error(f"no service {sid:02X}; there are: {', '.join(f'{number:02X}' for number in SERVICES)}")
+        if entry.value is None:
+            rules[sid] = ServiceRule()
+            continue
+        entry.mapping(("access", "sub_functions", "work"))
+        subs = entry.get("sub_functions")
+        if subs is not None and SERVICES[sid].sub_functions is None:
+            raise subs.error(f"service {sid:02X} offers no choice of sub-functions")
+        access = entry.get("access")
+        conditions = access.get("conditions") if access is not None and access.value is not None else None
+        if conditions is not None and SERVICE_CONDITIONS not in ORDER[sid]:
+            raise conditions.error(
+                f"service {sid:02X} has no preconditions: they belong to its identifiers or routines"
+            )
+        rules[sid] = ServiceRule(
+            access=read_access(access),
+            sub_functions=frozenset(item.integer(0, 0x7F) for item in subs.items()) if subs else frozenset(),
+            work_ns=duration_of(entry.get("work")),
+        )
+    return rules
+
+
+def _order(node: Node | None) -> dict[int, tuple[str, ...]]:
+    """Read where a unit refuses in another order: every row of the service once."""
+    if node is None:
+        return {}
+    orders = {}
+    for sid, entry in hex_keyed(node, 0xFF).items():
+        if sid not in ORDER:
+            raise entry.error(f"no service {sid:02X}; there are: {', '.join(f'{number:02X}' for number in ORDER)}")
+        rows = [row.check for row in ORDER[sid]]
+        names = tuple(item.choice(tuple(rows)) for item in entry.items())
+        if sorted(names) != sorted(rows) or names[:1] != (SERVICE_KNOWN.check,):
+            raise entry.error(f"name every row once, {rows[0]!r} first; the table's order is: {', '.join(rows)}")
+        orders[sid] = names
+    return orders
