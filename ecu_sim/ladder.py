@@ -6,7 +6,7 @@ it, so they cost nothing on the second request. Rows that cannot fail under the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from ecu_sim.services.request import Check, Request, ServiceSpec
 if TYPE_CHECKING:
     from ecu_sim.server import UdsServer
 
-__all__ = ["SERVICES", "Ladder", "Request", "ladder_for"]
+__all__ = ["OF_OBJECTS", "SERVICES", "Ladder", "Request", "Rung", "ladder_for"]
 
 LENGTHS_TOLD_APART = 8
 """What is remembered of a request's length: up to here exactly. No minimum length, and no fixed one, is longer."""
@@ -119,29 +119,39 @@ SHARED: Mapping[str, Check] = {
     "object level open": _object_level,
     "object conditions": _object_conditions,
 }
+OF_OBJECTS = Row(check="objects", nrc=None, source="")
+"""Stands for the rows that are asked of objects, which tell by themselves what they refuse."""
 REMEMBERED = frozenset(
     ("service known", "service in session", "minimum length", "sub-function known", "sub-function in session")
 )
 """Checks that ask of service, sub-function, session and length alone. A fixed length is remembered too."""
 
 
+def _never_served(server: UdsServer, request: Request) -> bytes:  # noqa: ARG001
+    raise AssertionError("no request gets past an unknown service")
+
+
 @dataclass(frozen=True, slots=True)
 class Ladder:
     """One service's rungs under one profile: `remembered` first, then those `on_arrival`, and those when the `work_is_done`:
     what has to be asked again, then what is asked late. `late` has the latter alone, for a service that takes no time.
+    Above them, what serves the request then, and what it takes: `work_ns` of the service, or `object_work_ns` of its object.
     """
 
     remembered: tuple[Rung, ...]
-    on_arrival: tuple[Rung, ...]
-    work_is_done: tuple[Rung, ...]
-    late: tuple[Rung, ...]
+    on_arrival: tuple[Rung, ...] = ()
+    work_is_done: tuple[Rung, ...] = ()
+    late: tuple[Rung, ...] = ()
+    serve: Callable[[UdsServer, Request], bytes] = _never_served
+    work_ns: int = 0
+    object_work_ns: Callable[[UdsServer, Request], int] | None = None
 
 
 def ladder_for(profile: EcuProfile, sid: int) -> Ladder:
     """Return the ladder of a service; of an unknown one, what every request is asked first."""
     rule, spec = profile.services.get(sid), SERVICES.get(sid)
     if rule is None or spec is None:
-        return Ladder(tuple((row, SHARED[row.check]) for row in ARRIVAL[:1]), (), (), ())
+        return Ladder(tuple((row, SHARED[row.check]) for row in ARRIVAL[:1]))
     rungs = [
         (row, _check(spec, row)) for row in rows_of(profile, sid) if row is not ANSWER_FITS and _may_fail(row, rule)
     ]
@@ -149,9 +159,30 @@ def ladder_for(profile: EcuProfile, sid: int) -> Ladder:
     late_at = next((at for at, (row, _) in enumerate(rungs) if row.late), len(rungs))
     if rule.work_ns:  # so slow a unit has not looked into the request before
         late_at = split
-    again = tuple(rung for rung in rungs[:late_at] if rung[0].again)
-    late = tuple(rungs[late_at:])
-    return Ladder(tuple(rungs[:split]), tuple(rungs[split:late_at]), again + late, late)
+    again = [rung for rung in rungs[:late_at] if rung[0].again]
+    return Ladder(
+        remembered=tuple(rungs[:split]),
+        on_arrival=_joined(rungs[split:late_at]),
+        work_is_done=_joined([*again, *rungs[late_at:]]),
+        late=_joined(rungs[late_at:]),
+        serve=spec.serve,
+        work_ns=rule.work_ns,
+        object_work_ns=spec.work_ns,
+    )
+
+
+def _joined(rungs: Sequence[Rung]) -> tuple[Rung, ...]:
+    """Put one rung in place of those that are asked of objects: most requests name none that is not free."""
+    objects = tuple(rung for rung in rungs if rung[0].of_objects)
+    if not objects:
+        return tuple(rungs)
+
+    def check(server: UdsServer, request: Request) -> int:
+        return server.refused_by(objects, request) if request.accesses else 0
+
+    at = rungs.index(objects[0])
+    assert tuple(rungs[at : at + len(objects)]) == objects, "what is asked of objects stands together"
+    return (*rungs[:at], (OF_OBJECTS, check), *rungs[at + len(objects) :])
 
 
 def rows_of(profile: EcuProfile, sid: int) -> Sequence[Row]:

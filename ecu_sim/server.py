@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ecu_sim.ladder import LENGTHS_TOLD_APART as LONG
-from ecu_sim.ladder import SERVICES, Ladder, Request, Rung, ladder_for
+from ecu_sim.ladder import OF_OBJECTS, Ladder, Request, Rung, ladder_for
 from ecu_sim.profile import EcuProfile
 from ecu_sim.refusal import Refusal
 from ecu_sim.services import LISTENERS
@@ -110,11 +110,13 @@ class UdsServer:
         if nrc:
             self._answer_negative(request, nrc, now_ns)
             return
-        work_ns = self._work_ns(request)
+        work_ns = ladder.work_ns
+        if not work_ns and ladder.object_work_ns is not None:
+            work_ns = ladder.object_work_ns(self, request)
         if work_ns:
             self._begin_work(request, work_ns, now_ns)
         else:
-            self._serve(request, ladder.late, now_ns)
+            self._serve(request, ladder, ladder.late, now_ns)
 
     def _ladder(self, sid: int) -> Ladder:
         ladder = self._ladders[sid] = ladder_for(self.profile, sid)
@@ -125,29 +127,31 @@ class UdsServer:
         size = len(request.payload)
         key = request.sid << 24 | request.sub_function << 16 | self.state.session << 8 | (min(LONG, size))
         if key not in self._passed:
-            nrc = self._refused_by(ladder.remembered, request)
+            nrc = self.refused_by(ladder.remembered, request)
             if nrc:
                 return nrc
             self._passed.add(key)
-        return self._refused_by(ladder.on_arrival, request)
+        return self.refused_by(ladder.on_arrival, request)
 
-    def _refused_by(self, rungs: tuple[Rung, ...], request: Request) -> int:
+    def refused_by(self, rungs: tuple[Rung, ...], request: Request) -> int:
         """Ask one after the other; return 0, or the NRC of the first that fails."""
         for row, check in rungs:
             outcome = check(self, request)
             if outcome:
                 nrc = outcome if row.nrc is None else row.nrc
-                self.note(request.now_ns, "refused", f"{request.payload[:4].hex(' ')}: {row.check}: {nrc_name(nrc)}")
+                if row is not OF_OBJECTS:
+                    asked = f"{request.payload[:4].hex(' ')}: {row.check}"
+                    self.note(request.now_ns, "refused", f"{asked}: {nrc_name(nrc)}")
                 return nrc
         return 0
 
     def perform(self, request: Request) -> bytes:
         """Judge and serve a request that stands inside another one (0x84, 0x86); return its answer. Raises `Refusal`."""
         ladder = self._ladders.get(request.sid) or self._ladder(request.sid)
-        nrc = self._refused_on_arrival(request, ladder) or self._refused_by(ladder.late, request)
+        nrc = self._refused_on_arrival(request, ladder) or self.refused_by(ladder.late, request)
         if nrc:
             raise Refusal(nrc, "the inner request is refused")
-        return SERVICES[request.sid].serve(self, request)
+        return ladder.serve(self, request)
 
     def _receive_while_working(self, payload: bytes, functional: bool, now_ns: int) -> None:  # noqa: FBT001
         """A second request while one is worked on: tester present is fine, others are refused with 0x21 or not heard."""
@@ -155,12 +159,6 @@ class UdsServer:
             return
         self.note(now_ns, "refused", f"{payload[:4].hex(' ')}: busy")
         self.outputs.append(bytes((0x7F, payload[0], Nrc.busyRepeatRequest)))
-
-    def _work_ns(self, request: Request) -> int:
-        """Return how long this request is worked on before its result is known: the service's time, or its object's."""
-        work_ns = self.profile.services[request.sid].work_ns
-        of_object = SERVICES[request.sid].work_ns
-        return work_ns if work_ns or of_object is None else of_object(self, request)
 
     # ---- work and answers
 
@@ -170,15 +168,15 @@ class UdsServer:
         self._pending_ns = now_ns + self.profile.timing.p2_ns - PENDING_MARGIN_NS
         self._pending_sent = False
 
-    def _serve(self, request: Request, rungs: tuple[Rung, ...], now_ns: int) -> None:
+    def _serve(self, request: Request, ladder: Ladder, rungs: tuple[Rung, ...], now_ns: int) -> None:
         request.now_ns = now_ns
         self._working = None
-        nrc = self._refused_by(rungs, request) if rungs else 0
+        nrc = self.refused_by(rungs, request) if rungs else 0
         if nrc:
             self._answer_negative(request, nrc, now_ns)
             return
         try:
-            answer = SERVICES[request.sid].serve(self, request)
+            answer = ladder.serve(self, request)
         except Refusal as refusal:
             text = f"{request.payload[:4].hex(' ')}: {refusal.reason}: {nrc_name(refusal.nrc)}"
             self.note(now_ns, "refused", text)
@@ -245,7 +243,8 @@ class UdsServer:
         if self._working is not None:
             if now_ns >= self._finish_ns:
                 working = self._working
-                self._serve(working, self._ladders[working.sid].work_is_done, now_ns)
+                ladder = self._ladders[working.sid]
+                self._serve(working, ladder, ladder.work_is_done, now_ns)
             elif now_ns >= self._pending_ns:
                 self.outputs.append(bytes((0x7F, self._working.sid, Nrc.requestCorrectlyReceivedResponsePending)))
                 self._pending_sent = True

@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from ecu_sim.profile import NO_SCOPE, Access
+from ecu_sim.profile import FREE, NO_SCOPE, Access
 from ecu_sim.vehicle_state import CONDITIONS
 from wire.durations import read_duration
 from wire.frame import EXTENDED, EXTENDED_MASK, STANDARD_MASK
@@ -76,7 +76,7 @@ def read_nrc(node: Node) -> int:
 def read_access(node: Node | None) -> Access:
     """Read who may; left out or empty: everybody, always."""
     if node is None or node.value is None:
-        return Access()
+        return FREE
     node.mapping(_ACCESS_KEYS)
     sessions, security, scope, conditions, secured = (node.get(key) for key in _ACCESS_KEYS)
     return Access(

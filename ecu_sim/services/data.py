@@ -42,7 +42,7 @@ def _none_known(server: UdsServer, request: Request) -> int:
 def _read(server: UdsServer, request: Request) -> bytes:
     answer = b"\x62"
     for did in request.found:
-        if isinstance(did, int):
+        if type(did) is int:
             assert server.gate is not None
             answer += did.to_bytes(2, "big") + server.gate.read_did(did, request.now_ns)
         else:
@@ -60,7 +60,7 @@ def value_of(server: UdsServer, did: Did) -> bytes:
 def _read_work_ns(server: UdsServer, request: Request) -> int:  # noqa: ARG001
     work_ns = 0
     for did in request.found:
-        if not isinstance(did, int):
+        if type(did) is Did:
             work_ns += did.work_ns
     return work_ns
 
