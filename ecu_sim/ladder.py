@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ecu_sim.access import level_open, refused_condition, refused_scope
-from ecu_sim.order import ANSWER_FITS, ARRIVAL, EXACT_LENGTH, ORDER, Row
+from ecu_sim.order import ANSWER_FITS, ARRIVAL, EXACT_LENGTH, GENERAL, ORDER, Row
 from ecu_sim.profile import FREE, EcuProfile, ServiceRule
 from ecu_sim.services import SERVICES
 from ecu_sim.services.request import Check, Request, ServiceSpec
@@ -158,7 +158,8 @@ def ladder_for(profile: EcuProfile, sid: int) -> Ladder:
     split = next((at for at, (row, _) in enumerate(rungs) if not _is_remembered(row, spec)), len(rungs))
     late_at = next((at for at, (row, _) in enumerate(rungs) if row.late), len(rungs))
     if rule.work_ns:  # so slow a unit has not looked into the request before
-        late_at = split
+        late_at = next((at for at, (row, _) in enumerate(rungs) if row not in GENERAL), len(rungs))
+        split = min(split, late_at)
     again = [rung for rung in rungs[:late_at] if rung[0].again]
     return Ladder(
         remembered=tuple(rungs[:split]),

@@ -24,7 +24,7 @@ from wire.uds import Nrc
 FIGURE, SERVICE, OWN = "figure", "service", "own"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
     """One question. `of_objects`: asked of every identifier, routine or region that the request names."""
 
@@ -62,6 +62,8 @@ OBJECT_CONDITIONS = Row(check="object conditions", nrc=None, source=SERVICE, aga
 ARRIVAL = (SERVICE_KNOWN, SERVICE_IN_SESSION, SERVICE_RELEASED, SERVICE_LEVEL)
 """What every request is asked first; an unknown service is asked no more than this."""
 WITH_SUB_FUNCTION = (*ARRIVAL, MINIMUM_LENGTH, SUB_FUNCTION_KNOWN, SUB_FUNCTION_IN_SESSION)
+GENERAL = WITH_SUB_FUNCTION
+"""What the general server response behaviour asks. A service that is slow as a whole (`work`) looks no further on arrival."""
 ACCESS = (OBJECT_IN_SESSION, OBJECT_SECURED, OBJECT_RELEASED, OBJECT_LEVEL, OBJECT_CONDITIONS)
 
 ANSWER_FITS = Row(check="answer fits", nrc=Nrc.responseTooLong, source=SERVICE, late=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ecu_sim.ladder import LENGTHS_TOLD_APART as LONG
 from ecu_sim.ladder import OF_OBJECTS, Ladder, Request, Rung, ladder_for
-from ecu_sim.profile import EcuProfile
+from ecu_sim.profile import EcuProfile, ServiceRule
 from ecu_sim.refusal import Refusal
 from ecu_sim.services import LISTENERS
 from ecu_sim.state import NonVolatile, Volatile
@@ -78,6 +78,7 @@ class UdsServer:
         self._s3_deadline_ns: int | None = None
         self._after_answer: Callable[[int], None] | None = None
         self._ladders: dict[int, Ladder] = {}
+        self._tester_present_is_free = profile.services.get(Service.TesterPresent) == ServiceRule()
         self._passed: set[int] = set()
 
     # ---- in
@@ -100,7 +101,7 @@ class UdsServer:
         if self._working is not None:
             self._receive_while_working(payload, functional, now_ns)
             return
-        if sid == Service.TesterPresent and payload == b"\x3e\x80":
+        if payload == b"\x3e\x80" and self._tester_present_is_free:
             self._restart_s3(now_ns)
             return
         request = Request(payload, functional, now_ns)

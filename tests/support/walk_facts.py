@@ -1,0 +1,271 @@
+"""The unit that is walked past, and what is true of each request to it: facts, written by hand from the unit's profile."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from ecu_bench import LEVELS, PROFILE
+from walk import ALL_SESSIONS, LEVEL, LOCKED_NRC, Fails, Probe, Situation
+
+from ecu_sim.profile import FREE, Access, Did, EcuProfile, Routine
+from ecu_sim.server import UdsServer
+from wire.seed_key import compute_key
+from wire.token import Scope
+
+NOT_DEFAULT = (2, 3)
+GATED = Access(scope=Scope.ROUTINES)
+LEVELLED = Access(security=LEVEL)
+STILL = Access(conditions=("stationary",))
+SECURED = Access(secured=True)
+EXTENDED = Access(sessions=frozenset((3,)))
+ALL = Access(sessions=frozenset((3,)), scope=Scope.ROUTINES, security=LEVEL, conditions=("stationary",))
+ACCESSES = {1: Access(), 2: GATED, 3: LEVELLED, 4: STILL, 5: SECURED, 6: EXTENDED, 7: ALL}
+"""Objects 1 to 7 of each kind have these."""
+
+UNIT: EcuProfile = EcuProfile(
+    name="walked",
+    title="walked past",
+    address=0x17,
+    request_id=0x714,
+    response_id=0x77E,
+    functional_ids=(0x700,),
+    services={sid: rule for sid, rule in PROFILE.services.items() if sid != 0x29},
+    sessions=frozenset(ALL_SESSIONS),
+    dids={
+        **{0x2000 + n: Did(did=0x2000 + n, value=bytes(2), read=a, write=a) for n, a in ACCESSES.items()},
+        0x2010: Did(did=0x2010, value=bytes(2), write=Access(), requires_written=(0x2001,)),
+        0x2011: Did(did=0x2011, value=bytes(2)),
+        0x2012: Did(did=0x2012, value=bytes(2), read=None, write=Access()),
+    },
+    routines={
+        **{0x0200 + n: Routine(rid=0x0200 + n, access=a, option_len=1) for n, a in ACCESSES.items()},
+        0x0210: Routine(rid=0x0210, duration_ns=10**9, stoppable=True),
+    },
+    dtcs=PROFILE.dtcs,
+    security=LEVELS,
+    security_access="after_grant",
+)
+
+
+def _subs(sid: int, known: Mapping[int, Callable[[], list[Probe]]]) -> Iterator[Probe]:
+    """Yield the probes of every sub-function there could be."""
+    for sub in range(0x80):
+        if sub in known:
+            yield from known[sub]()
+        else:
+            yield Probe(sid=sid, sub=sub, body=bytes(1), known=False, minimum=2, fixed=False)
+
+
+def _plain(sid: int, subs: Mapping[int, bytes], sessions: tuple[int, ...] = ALL_SESSIONS) -> Iterator[Probe]:
+    """Yield the probes of a service that asks of its sub-functions nothing but their length."""
+    return _subs(
+        sid,
+        {
+            sub: lambda sub=sub, body=body: [Probe(sid=sid, sub=sub, body=body, sessions=sessions, minimum=2)]
+            for sub, body in subs.items()
+        },
+    )
+
+
+def session_control() -> Iterator[Probe]:
+    yield from _plain(0x10, {1: b"", 2: b"", 3: b""})
+
+
+def reset() -> Iterator[Probe]:
+    yield from _plain(0x11, {1: b"", 2: b"", 3: b""})
+
+
+def tester_present() -> Iterator[Probe]:
+    yield from _plain(0x3E, {0: b""})
+
+
+def clear() -> Iterator[Probe]:
+    yield Probe(sid=0x14, body=b"\xff\xff\xff", fails={"group known": False})
+    yield Probe(sid=0x14, body=b"\xb1\x0a\x15", fails={"group known": False})
+    yield Probe(sid=0x14, body=b"\x12\x34\x56", fails={"group known": True})
+
+
+def read_dtc() -> Iterator[Probe]:
+    yield from _plain(0x19, {0x01: b"\xff", 0x02: b"\xff", 0x0A: b""})
+
+
+def control_dtc() -> Iterator[Probe]:
+    def probe(sub: int) -> list[Probe]:
+        return [Probe(sid=0x85, sub=sub, sessions=NOT_DEFAULT, minimum=2, fixed=False)]
+
+    yield from (
+        Probe(**{**_fields(one), "sessions": NOT_DEFAULT})
+        for one in _subs(0x85, {1: lambda: probe(1), 2: lambda: probe(2)})
+    )
+
+
+def _fields(probe: Probe) -> dict[str, object]:
+    return {name: getattr(probe, name) for name in Probe.__dataclass_fields__}
+
+
+def _locked(situation: Situation, extra: int) -> int:
+    return 0 if situation.granted else LOCKED_NRC
+
+
+def _odd(situation: Situation, extra: int) -> bool:
+    return extra != 0
+
+
+def read_did() -> Iterator[Probe]:
+    for number, access in ACCESSES.items():
+        unknown: Fails = (lambda s, extra: s.session != 3) if access.sessions else False  # as if it were not there
+        yield Probe(
+            sid=0x22,
+            body=bytes((0x20, number)),
+            needs=access,
+            fails={"whole identifiers": _odd, "identifier known": unknown},
+        )
+    for body, unknown in ((b"\x99\x99", True), (b"\x20\x12", True), (b"\x20\x01\x99\x99", False)):
+        yield Probe(sid=0x22, body=body, fails={"whole identifiers": _odd, "identifier known": unknown})
+    yield Probe(
+        sid=0x22, body=b"\x20\x01" * 9, why="too many", fails={"whole identifiers": True, "identifier known": False}
+    )
+    yield Probe(  # one that is closed refuses all
+        sid=0x22, body=b"\x20\x01\x20\x02", needs=GATED, fails={"whole identifiers": _odd, "identifier known": False}
+    )
+
+
+def write_did() -> Iterator[Probe]:
+    def probe(number: int, access: Access = FREE, *, writable: bool = True, sequence: bool = False) -> Probe:
+        return Probe(
+            sid=0x2E,
+            body=number.to_bytes(2, "big") + bytes(2),
+            needs=access,
+            minimum=4,
+            fails={"identifier writable": not writable, "data length": _odd, "written before": sequence},
+        )
+
+    for number, access in ACCESSES.items():
+        yield probe(0x2000 + number, access)
+    yield probe(0x2010, sequence=True)
+    yield probe(0x2011, writable=False)
+    yield probe(0x9999, writable=False)
+
+
+def security_access() -> Iterator[Probe]:
+    def seed_given(level: int) -> Callable[[UdsServer], None]:
+        def prepare(server: UdsServer) -> None:
+            server.state.seed = (level, bytes(range(1, 1 + LEVELS[level].seed_len)))
+
+        return prepare
+
+    def last_try(level: int) -> Callable[[UdsServer], None]:
+        def prepare(server: UdsServer) -> None:
+            seed_given(level)(server)
+            server.memory.attempts[level].wrong = LEVELS[level].attempts - 1
+
+        return prepare
+
+    def delayed(level: int) -> Callable[[UdsServer], None]:
+        def prepare(server: UdsServer) -> None:
+            server.memory.attempts[level].delay_until_ns = 10**9
+
+        return prepare
+
+    def probe(sub: int, body: bytes = b"", prepare: Callable[[UdsServer], None] | None = None, **fails: Fails) -> Probe:
+        rows: dict[str, Fails] = {
+            "level released": _locked,
+            "delay over": False,
+            "seed outstanding": False,
+            "key right": False,
+        }
+        return Probe(
+            sid=0x27,
+            sub=sub,
+            body=body,
+            sessions=NOT_DEFAULT,
+            sub_sessions=(3,),
+            minimum=2,
+            prepare=prepare,
+            fails={**rows, **{name.replace("_", " "): value for name, value in fails.items()}},
+        )
+
+    def level(number: int) -> list[Probe]:
+        rule = LEVELS[number]
+        right = compute_key(rule.algorithm, bytes(range(1, 1 + rule.seed_len)), rule.secret, number)
+        wrong = bytes(len(right))
+
+        def shut(situation: Situation, extra: int) -> bool:
+            return not (situation.level_open and number == LEVEL)
+
+        asks = [probe(number), probe(number, prepare=delayed(number), delay_over=shut)]
+        sends = [
+            probe(number + 1, wrong, seed_outstanding=True),
+            probe(number + 1, right, seed_given(number)),
+            probe(number + 1, wrong, seed_given(number), key_right=0x35),
+            probe(number + 1, wrong, last_try(number), key_right=0x36),
+            probe(number + 1, right, delayed(number), seed_outstanding=True),
+        ]
+        return [*asks, *sends]
+
+    both = {number: level(number) for number in LEVELS}
+    known = {
+        sub: lambda sub=sub: [one for probes in both.values() for one in probes if one.sub == sub]
+        for number in LEVELS
+        for sub in (number, number + 1)
+    }
+    yield from (one if one.known else Probe(**{**_fields(one), "sessions": NOT_DEFAULT}) for one in _subs(0x27, known))
+
+
+def communication() -> Iterator[Probe]:
+    def probes(sub: int) -> list[Probe]:
+        types = {0x01: False, 0x03: False, 0x00: True}
+        return [
+            Probe(
+                sid=0x28,
+                sub=sub,
+                body=bytes((kind,)),
+                sessions=NOT_DEFAULT,
+                minimum=2,
+                fails={"communication type": bad},
+            )
+            for kind, bad in types.items()
+        ]
+
+    known = {sub: lambda sub=sub: probes(sub) for sub in range(4)}
+    yield from (one if one.known else Probe(**{**_fields(one), "sessions": NOT_DEFAULT}) for one in _subs(0x28, known))
+
+
+def routine() -> Iterator[Probe]:
+    def probe(sub: int, rid: int, option: bytes, access: Access = FREE, **fails: Fails) -> Probe:
+        rows: dict[str, Fails] = {
+            "routine known": fails.get("unknown", False),
+            "routine's sub-function": fails.get("cannot", False),
+            "option length": _odd,
+            "routine's sequence": fails.get("sequence", False),
+        }
+        return Probe(sid=0x31, sub=sub, body=rid.to_bytes(2, "big") + option, needs=access, minimum=4, fails=rows)
+
+    for number, access in ACCESSES.items():
+        for sub in range(0x80) if access == FREE else (0, 1, 2, 3, 0x7F):
+            option = b"\0" if sub == 1 else b""
+            yield probe(sub, 0x0200 + number, option, access, cannot=sub not in (1, 3), sequence=sub == 3)
+    for sub in range(0x80):
+        yield probe(sub, 0x9999, b"", unknown=True)
+    yield probe(2, 0x0210, b"", sequence=True)
+
+
+PROBES: Mapping[int, Callable[[], Iterator[Probe]]] = {
+    0x10: session_control,
+    0x11: reset,
+    0x14: clear,
+    0x19: read_dtc,
+    0x22: read_did,
+    0x27: security_access,
+    0x28: communication,
+    0x2E: write_did,
+    0x31: routine,
+    0x3E: tester_present,
+    0x85: control_dtc,
+}
+"""What is asked of each service."""
+
+
+def unknown_services() -> Iterator[Probe]:
+    """Yield a request to every service that there is not."""
+    for sid in range(0x100):
+        if sid not in UNIT.services:
+            yield Probe(sid=sid, body=b"\x01\x02", fixed=False, offered=False)
