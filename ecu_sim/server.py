@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ecu_sim.ladder import LENGTHS_TOLD_APART as LONG
 from ecu_sim.ladder import OF_OBJECTS, Ladder, Request, Rung, ladder_for
-from ecu_sim.profile import EcuProfile, ServiceRule
+from ecu_sim.profile import FREE, EcuProfile
 from ecu_sim.refusal import Refusal
 from ecu_sim.services import LISTENERS
 from ecu_sim.state import NonVolatile, Volatile
@@ -78,7 +78,8 @@ class UdsServer:
         self._s3_deadline_ns: int | None = None
         self._after_answer: Callable[[int], None] | None = None
         self._ladders: dict[int, Ladder] = {}
-        self._tester_present_is_free = profile.services.get(Service.TesterPresent) == ServiceRule()
+        tester_present = profile.services.get(Service.TesterPresent)
+        self._tester_present_is_free = tester_present is not None and tester_present.access == FREE
         self._passed: set[int] = set()
 
     # ---- in

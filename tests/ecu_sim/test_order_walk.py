@@ -38,6 +38,8 @@ class Walk:
             self.unit.put(probe, situation)
             heard = self.unit.ask(payload, functional=situation.functional)
             want = expected(probe, situation, suppress=suppress and len(payload) > 1, foretold=foretold)
+            if payload == b"\x3e\x80" and not situation.guarded:
+                want = []  # however slow the unit is: it has nothing to find out
             self.steps += 1
             if heard != want and len(self.surprises) < FIRST_SURPRISES:
                 self.surprises.append(f"{payload.hex(' ')} {situation}: {row}: want {want}, heard {heard}")
