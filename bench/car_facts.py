@@ -7,17 +7,18 @@ from bench.vehicle_file import GATEWAY, OBD, PlacedEcu, VehicleSpec
 from ecu_sim.profile import EcuProfile
 from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.sfd import SfdOptions
+from ecu_sim.unlock.signed_seed import SignedSeedOptions
 from vci_driver.car_map import CarMap, EcuEntry, SeedKey, UnlockScheme
 
 
 def car_map(spec: VehicleSpec) -> CarMap:
     """Return the car as a tester knows it before it is plugged in."""
-    certificate = isinstance(spec.gateway_ecu.gate, CertificateOptions)
+    for_all = isinstance(spec.gateway_ecu.gate, CertificateOptions | SignedSeedOptions)
     placed = [(GATEWAY, spec.gateway_ecu), *((ecu.name, ecu.profile) for ecu in spec.ecus)]
     return CarMap(
         make=spec.make,
         gateway=GATEWAY,
-        ecus=tuple(_entry(name, profile, certificate=certificate) for name, profile in placed),
+        ecus=tuple(_entry(name, profile, for_all=for_all) for name, profile in placed),
         functional_id=spec.functional_ids[0] if spec.functional_ids else None,
         padding=spec.padding,
         fd=spec.buses[0].fd,
@@ -54,17 +55,21 @@ def watched_car(spec: VehicleSpec, *, ours: bool = True, audited: bool = True) -
         functional_ids=spec.functional_ids,
         odometer_km=spec.odometer_km,
         unset_clock_refuses=not isinstance(lock, CertificateOptions) or lock.unset_clock_refuses,
+        seed_level=lock.level if isinstance(lock, SignedSeedOptions) else None,
         ours=ours,
         audited=audited,
     )
 
 
-def _entry(name: str, profile: EcuProfile, *, certificate: bool) -> EcuEntry:
+def _entry(name: str, profile: EcuProfile, *, for_all: bool) -> EcuEntry:
+    """Return a unit as the tester knows it. `for_all`: the gateway holds the lock of all units."""
     own: UnlockScheme | None = None
     if isinstance(profile.gate, SfdOptions):
         own = UnlockScheme.SFD
     elif isinstance(profile.gate, CertificateOptions):
         own = UnlockScheme.CERTIFICATE
+    elif isinstance(profile.gate, SignedSeedOptions):
+        own = UnlockScheme.SIGNED_SEED
     return EcuEntry(
         name=name,
         title=profile.title,
@@ -72,7 +77,8 @@ def _entry(name: str, profile: EcuProfile, *, certificate: bool) -> EcuEntry:
         request_id=profile.request_id,
         response_id=profile.response_id,
         scheme=own,
-        lock_holder=GATEWAY if certificate and name != GATEWAY else None,
+        lock_holder=GATEWAY if for_all and name != GATEWAY else None,
+        lock_level=profile.gate.level if isinstance(profile.gate, SignedSeedOptions) else None,
         security={
             level: SeedKey(algorithm=way.algorithm, secret=way.secret) for level, way in profile.security.items()
         },

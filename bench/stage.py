@@ -228,13 +228,15 @@ class BenchStage:
 
         def act() -> Outcome:
             try:
-                opened = self._opened(tester.unlock(ecu, role=role, scope=scope, hesitate_ns=hesitate_ns))
+                report = tester.unlock(ecu, role=role, scope=scope, hesitate_ns=hesitate_ns)
             except UnlockFailed as failed:
                 return unlock_failed(failed)
             ident = self._grant_ident(ecu)
-            if scope is None and ident is not None:
+            if (
+                scope is None and ident is not None and report.audit_id is not None
+            ):  # else somebody had opened it before
                 self._unlocks[self._holder(ecu)] = (tester.person, role, ident)
-            return opened
+            return self._opened(report)
 
         return self._ask(act)
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import NoReturn
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench.tampering_seed import SEED_TAMPERING, spoil_key
 from portal_sim.keys import sign_certificate, utc
 from portal_sim.portal import Portal
 from scenarios.stage import TamperKind
@@ -60,14 +62,15 @@ class Tamperer:
                     f"tamper {kind.value}: no unlock was issued yet that could be replayed: unlock once before"
                 )
             return self._passed[-1]
+        if request.kind is UnlockKind.SIGNED_SEED:
+            return spoil_key(kind, self._portal.keys.token_key, request) or self._impossible(kind, SEED_TAMPERING)
         table = TOKEN_TAMPERING if request.kind is UnlockKind.SFD_TOKEN else CERTIFICATE_TAMPERING
         act = table.get(kind)
-        if act is None:
-            possible = ", ".join([K.TRUNCATE, K.GARBAGE, K.REPLAY, *table])
-            raise LocalMisuse(
-                f"tamper {kind.value}: cannot happen to this vehicle's kind of unlock; what can: {possible}"
-            )
-        return act(self, payload, utc_s)
+        return act(self, payload, utc_s) if act else self._impossible(kind, table)
+
+    def _impossible(self, kind: TamperKind, table: Iterable[TamperKind]) -> NoReturn:
+        possible = ", ".join([K.TRUNCATE, K.GARBAGE, K.REPLAY, *table])
+        raise LocalMisuse(f"tamper {kind.value}: cannot happen to this vehicle's kind of unlock; what can: {possible}")
 
     # ---- tokens
 

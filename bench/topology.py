@@ -13,8 +13,9 @@ from bench.vehicle_file import GATEWAY, OBD, BusSpec, PlacedEcu, VehicleSpec
 from ecu_sim.node import EcuNode
 from ecu_sim.profile import EcuProfile
 from ecu_sim.server import UdsServer
-from ecu_sim.unlock.certificate import CertificateGate
+from ecu_sim.unlock.certificate import CertificateGate, CertificateOptions
 from ecu_sim.unlock.sfd import SfdGate, SfdOptions
+from ecu_sim.unlock.signed_seed import SignedSeedGate, SignedSeedOptions
 from ecu_sim.unlock.trust import TrustStore
 from ecu_sim.vehicle_state import PowerEvent, VehicleState
 from scenarios.stage import TransportChange, VehicleChange
@@ -36,7 +37,12 @@ from wire.world import World
 
 __all__ = ["GATEWAY", "Car", "Unit"]
 
-Gate = SfdGate | CertificateGate
+Gate = SfdGate | CertificateGate | SignedSeedGate
+GATES: Mapping[type, Callable[..., Gate]] = {
+    SfdOptions: SfdGate,
+    CertificateOptions: CertificateGate,
+    SignedSeedOptions: SignedSeedGate,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +163,7 @@ class Car:
     def _gate(self, name: str, profile: EcuProfile, clock: WallClock) -> Gate | None:
         if profile.gate is None:
             return None
-        make: Callable[..., Gate] = SfdGate if isinstance(profile.gate, SfdOptions) else CertificateGate
-        return make(
+        return GATES[type(profile.gate)](
             vin=self.spec.vin,
             ecu_address=profile.address,
             trust=self.trust,
@@ -180,7 +185,7 @@ class Car:
         spec = self.spec
         unit = self._unit(GATEWAY, spec.gateway_ecu)
         gate = unit.gate
-        released = gate.allows if isinstance(gate, CertificateGate) else None
+        released = gate.allows if isinstance(gate, CertificateGate | SignedSeedGate) else None
         ports = list(self.buses)
         gateway = Gateway(
             GATEWAY,
@@ -377,6 +382,7 @@ class Car:
                 unit.gate.handle_timer(self.world.now_ns)
         if self.trust.revoked_serials:
             self.witness.revoked(self.world.now_ns)
+        self.witness.revoked_seeds(self.world.now_ns, self.trust.revoked_tokens)
 
     @held
     def audit(self, record: AuditRecord) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.sfd import SfdOptions
+from ecu_sim.unlock.signed_seed import SignedSeedOptions
 from wire.token import Scope
 from wire.uds import P2_SERVER_MAX_NS, P2_STAR_SERVER_MAX_NS, S3_SERVER_NS, Nrc
 
@@ -125,7 +126,7 @@ class EcuProfile:
     security: Mapping[int, SecurityLevel] = field(default_factory=dict)
     security_access: Literal["none", "after_grant"] = "none"
     timing: Timing = Timing()
-    gate: SfdOptions | CertificateOptions | None = None
+    gate: SfdOptions | CertificateOptions | SignedSeedOptions | None = None
     locked_nrc: int = Nrc.securityAccessDenied
     busy: Literal["refuse", "ignore"] = "refuse"
     max_dids: int = 8

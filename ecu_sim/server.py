@@ -20,7 +20,7 @@ from ecu_sim.services import LISTENERS
 from ecu_sim.state import NonVolatile, Volatile
 from ecu_sim.timers import Timers
 from ecu_sim.unit_event import UnitEvent
-from ecu_sim.unlock.gate import AccessGate, GateEvent
+from ecu_sim.unlock.gate import AccessGate, GateEvent, SeedGate
 from ecu_sim.vehicle_state import PowerEvent, VehicleState
 from wire.entropy import Entropy
 from wire.uds import FUNCTIONAL_SILENT, Nrc, Service, Session, nrc_name
@@ -63,6 +63,7 @@ class UdsServer:
         self.entropy = entropy
         self.vehicle = vehicle
         self.gate = gate
+        self.seed_gate: SeedGate | None = gate if isinstance(gate, SeedGate) else None
         self.outputs: deque[bytes] = deque()
         self.log: deque[EcuRecord] = deque(maxlen=LOG_LIMIT)
         self.memory = memory or NonVolatile.fresh(profile)

@@ -12,6 +12,7 @@ from portal_sim.desk import Desk
 from portal_sim.keys import SIGNS, BackendKeys, name, serial, sign_certificate, utc
 from portal_sim.login import Login
 from portal_sim.records import Account
+from portal_sim.signed_seed import checked_seed, make_key
 from wire.diag_cert import DiagnosticClaims, encode_chain, with_claims
 from wire.portal_api import (
     AuditRecord,
@@ -68,7 +69,7 @@ class Issuer:
         if ident is None:
             raise PortalError(PortalErrorCode.INVALID_INPUT, f"There is no issued unlock with the id {audit_id}.")
         kind, _, value = ident.partition(":")
-        if kind == UnlockKind.SFD_TOKEN:
+        if kind in (UnlockKind.SFD_TOKEN, UnlockKind.SIGNED_SEED):
             self._revoked_tokens.add(bytes.fromhex(value))
         else:
             self._revoked_serials.add(int(value, 16))
@@ -89,6 +90,10 @@ class Issuer:
             structure = self._checked_structure(request)
             self._second_factor(account, request, now_s)
             payload, ident, expires_s = self._token(request, structure, now_s)
+        elif request.kind is UnlockKind.SIGNED_SEED:
+            seed = checked_seed(self._desk, account, request)
+            self._second_factor(account, request, now_s)
+            payload, ident, expires_s = make_key(self.keys, request, seed, now_s)
         else:
             public_key = _checked_key(request.challenge)
             self._second_factor(account, request, now_s)

@@ -40,7 +40,9 @@ class MakePolicy:
 def _makes() -> dict[str, MakePolicy]:
     return {
         "vag": MakePolicy(second_factor="per_unlock", kinds=frozenset((UnlockKind.SFD_TOKEN,))),
-        "mercedes": MakePolicy(second_factor="per_login", kinds=frozenset((UnlockKind.CERTIFICATE,))),
+        "mercedes": MakePolicy(
+            second_factor="per_login", kinds=frozenset((UnlockKind.CERTIFICATE, UnlockKind.SIGNED_SEED))
+        ),
     }
 
 

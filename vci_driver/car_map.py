@@ -27,6 +27,7 @@ class UnlockScheme(StrEnum):
 
     SFD = "sfd"
     CERTIFICATE = "certificate"
+    SIGNED_SEED = "signed-seed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,8 @@ class SeedKey:
 class EcuEntry:
     """One control unit. `address`: its logical address, which tokens and certificates are bound to (VAG: the unit number).
 
-    `lock_holder` names the unit that holds this one's lock: itself (None) with SFD, the gateway with certificates.
+    `lock_holder` names the unit that holds this one's lock: itself (None) with SFD, the gateway with the other schemes.
+    `lock_level`: the 0x27 level (the odd request number) that is the lock, with signed seeds.
     `security`: 0x27 level (the odd request number) to the way its key is made. `port`: which of the link's carriers.
     """
 
@@ -52,6 +54,7 @@ class EcuEntry:
     title: str = ""
     scheme: UnlockScheme | None = None
     lock_holder: str | None = None
+    lock_level: int | None = None
     security: Mapping[int, SeedKey] = field(default_factory=dict)
     port: int = 0
 
@@ -60,6 +63,8 @@ class EcuEntry:
         checked(Frame(self.response_id, b""))
         if not 0 <= self.address <= 0xFFFF:
             raise LocalMisuse(f"{self.name}: the logical address {self.address:#x} does not fit two bytes")
+        if (self.scheme is UnlockScheme.SIGNED_SEED) != (self.lock_level is not None):
+            raise LocalMisuse(f"{self.name}: a lock of the scheme signed-seed has a 0x27 level, and no other has")
         if self.request_id == self.response_id:
             raise LocalMisuse(f"{self.name}: request and response identifier are both {self.request_id:#x}")
 

@@ -18,8 +18,17 @@ from vci_driver.link_errors import AnswerCutOff, StillPending
 from vci_driver.manual_flow import REQUEST, TOKEN, decode_text, encode_text
 from vci_driver.outcome import LockState, StepFailed, UnlockFailed, UnlockReport, UnlockResult
 from vci_driver.portal_client import NotLoggedIn, PortalClient, UnlockWish
+from vci_driver.signed_seed import SignedSeedScheme
 from vci_driver.uds_connection import EcuClient, make_client
-from vci_driver.unlocking import ASK_ERRORS, CertificateScheme, LockStateUnknown, Scheme, SfdScheme, read_state
+from vci_driver.unlocking import (
+    ASK_ERRORS,
+    AlreadyOpen,
+    CertificateScheme,
+    LockStateUnknown,
+    Scheme,
+    SfdScheme,
+    read_state,
+)
 from wire.entropy import Entropy
 from wire.errors import ConfigError, LocalMisuse, RemoteFault, RemoteTimeout
 from wire.portal_api import LoginStep, PortalError, PortalErrorCode, Unlock, UnlockKind
@@ -32,6 +41,8 @@ WORKSHOP_CODE_DID, PROGRAMMING_DATE_DID, CODING_DID = 0xF198, 0xF199, 0x0600
 WORKSHOP_CODE = bytes.fromhex("00 00 01 E2 40 07")
 """A workshop code of our own: it names nobody."""
 ALL_DTCS = 0xFF
+RESET_PATIENCE_NS = 1_000_000_000
+"""How long a gateway that was reset in order to lock it is left alone: it hears nothing meanwhile (our own choice)."""
 DAY_S = 24 * 3600
 
 LOGON_CODES = frozenset(
@@ -226,10 +237,11 @@ class Tester:
     ) -> UnlockReport:
         """Open the lock that holds `name` closed. Raises `UnlockFailed` with the field's result code and the cause.
 
+        A signed-seed lock that is open already stays as it is: the report then names no audit record.
         `hesitate_ns`: how long the tester waits before its last word, the token or the proof.
         """
         holder = self.car.holder_of(name)
-        scheme = self._scheme(holder.scheme)
+        scheme = self._scheme(holder)
         if scheme is None:
             misuse = LocalMisuse(f"{name!r} has no lock")
             raise UnlockFailed(UnlockReport(ecu=name, result=UnlockResult.SERVICE_NOT_FOUND, cause=misuse)) from misuse
@@ -252,6 +264,8 @@ class Tester:
             self.on_progress(Progress(text=f"bringing the unlock to {holder.name}"))
             scheme.present(client, unlock.payload, vin, holder, lambda: self.wait(hesitate_ns))
             state = self._state_after(holder.name, scheme)
+        except AlreadyOpen:
+            return UnlockReport(ecu=holder.name, result=UnlockResult.OK)
         except StepFailed as failure:
             report = UnlockReport(ecu=holder.name, result=failure.result, cause=failure.cause)
             raise UnlockFailed(report) from failure.cause
@@ -259,12 +273,14 @@ class Tester:
             ecu=holder.name, result=UnlockResult.OK, minutes_left=state.minutes_left, audit_id=unlock.audit_id
         )
 
-    def _scheme(self, scheme: UnlockScheme | None) -> Scheme | None:
-        match scheme:
+    def _scheme(self, holder: EcuEntry) -> Scheme | None:
+        match holder.scheme:
             case UnlockScheme.SFD:
                 return SfdScheme()
             case UnlockScheme.CERTIFICATE:
                 return CertificateScheme(self.entropy)
+            case UnlockScheme.SIGNED_SEED:
+                return _signed_seed(holder)
             case _:
                 return None
 
@@ -315,16 +331,17 @@ class Tester:
         if scheme.kind is UnlockKind.CERTIFICATE:
             return LockState(locked=False)
         try:
-            state = read_state(self.ecu(name))
+            state = scheme.state(self.ecu(name)) if isinstance(scheme, SignedSeedScheme) else read_state(self.ecu(name))
         except ASK_ERRORS as error:
             raise StepFailed(UnlockResult.READING_STATE_FAILED, error) from error
         if state.locked:
-            fault = RemoteFault(f"{name!r} answered well to the token and says that it is still locked")
+            fault = RemoteFault(f"{name!r} answered well to the unlock and says that it is still locked")
             raise StepFailed(UnlockResult.WRITING_TOKEN_FAILED, fault)
         return state
 
     def unlock_state(self, name: str) -> LockState:
-        """Return whether the lock of `name` is open. A certificate gateway is asked by a harmless protected request.
+        """Return whether the lock of `name` is open. A certificate gateway is asked by a harmless protected request, one with a
+        signed seed for a seed: it is zero when open.
 
         Raises `LockStateUnknown` where the unit does not say, and what udsoncan raises.
         """
@@ -334,6 +351,13 @@ class Tester:
                 return read_state(self.ecu(holder.name))
             case UnlockScheme.CERTIFICATE:
                 return self._probe(holder.name)
+            case UnlockScheme.SIGNED_SEED:
+                client = self.ecu(holder.name)
+                if not self._in_extended_session(holder.name):
+                    client.change_session(
+                        Session.extendedDiagnosticSession
+                    )  # not again: it would void what is under way
+                return _signed_seed(holder).state(client)
             case _:
                 raise LocalMisuse(f"{name!r} has no lock")
 
@@ -352,14 +376,18 @@ class Tester:
         return LockState(locked=False)
 
     def relock(self, name: str) -> None:
-        """End the grant on command. Raises what udsoncan raises."""
+        """End the grant on command; a signed-seed gateway, which has none, by its reset. Raises what udsoncan raises, and
+        `NoLockCommand` where the reset is refused.
+        """
         holder = self.car.holder_of(name)
-        scheme = self._scheme(holder.scheme)
+        scheme = self._scheme(holder)
         if scheme is None:
             raise LocalMisuse(f"{name!r} has no lock")
         client = self.ecu(holder.name)
         client.change_session(Session.extendedDiagnosticSession)
         scheme.lock(client)
+        if isinstance(scheme, SignedSeedScheme):
+            self.wait(RESET_PATIENCE_NS)
 
     # ---- the manual flow
 
@@ -457,6 +485,11 @@ class Tester:
             return compute_key(way.algorithm, seed, way.secret, level)
 
         return key
+
+
+def _signed_seed(holder: EcuEntry) -> SignedSeedScheme:
+    assert holder.lock_level is not None, "the car map has checked that"
+    return SignedSeedScheme(holder.lock_level)
 
 
 def portal_result(error: PortalError) -> UnlockResult:

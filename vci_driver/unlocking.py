@@ -62,6 +62,10 @@ class LockStateUnknown(RemoteFault):
     """The unit does not say whether it is open."""
 
 
+class AlreadyOpen(Exception):
+    """There is nothing to unlock: the unit says that it is open."""
+
+
 Pause = Callable[[], None]
 
 
@@ -75,7 +79,7 @@ class Scheme(Protocol):
     kind: UnlockKind
 
     def challenge(self, client: EcuClient) -> bytes:
-        """Return what the back end is to sign or certify. Raises `StepFailed`."""
+        """Return what the back end is to sign or certify. Raises `StepFailed`, or `AlreadyOpen`."""
 
     def present(self, client: EcuClient, payload: bytes, vin: str, holder: EcuEntry, pause: Pause = at_once) -> None:
         """Bring what the back end issued to the unit; `pause` runs before the last word. Raises `StepFailed`."""

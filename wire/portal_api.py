@@ -97,10 +97,11 @@ class DocumentKind(StrEnum):
 
 
 class UnlockKind(StrEnum):
-    """What is asked for: a token for one control unit, or a diagnostic certificate for a gateway."""
+    """What is asked for: a token for one control unit; a diagnostic certificate, or the key for a seed, for a gateway."""
 
     SFD_TOKEN = "sfd-token"  # noqa: S105 - a name, not a secret
     CERTIFICATE = "certificate"
+    SIGNED_SEED = "signed-seed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,7 +352,9 @@ class FinishLogin(Request[Session]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unlock:
-    """What the back end issued: a token, or a certificate chain (`wire.diag_cert.encode_chain`). `audit_id` names the record."""
+    """What the back end issued: a token, a certificate chain (`wire.diag_cert.encode_chain`), or a key (`wire.signed_seed`).
+    `audit_id` names the record.
+    """
 
     payload: bytes = field(repr=False)
     audit_id: str
@@ -360,9 +363,10 @@ class Unlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestUnlock(Request[Unlock]):
-    """Ask for an unlock. `challenge`: the ECU's request structure (SFD token), or the tester's own public key as
-    SubjectPublicKeyInfo DER (certificate). `code`: where the make's policy is one second factor per unlock. `manual`: the
-    token is carried to the car by hand, which may take hours, so it may be written longer.
+    """Ask for an unlock. `challenge`: the ECU's request structure (SFD token), the tester's own public key as
+    SubjectPublicKeyInfo DER (certificate), or the gateway's seed (`wire.signed_seed.SeedRequest`).
+    `code`: where the make's policy is one second factor per unlock. `manual`: the token is carried to the car by
+    hand, which may take hours, so it may be written longer.
     """
 
     session: str = field(repr=False)
@@ -379,8 +383,8 @@ class RequestUnlock(Request[Unlock]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySet:
-    """Public material for vehicles: Ed25519 token keys (raw, 32 bytes each), root CA (DER), revoked certificate serials
-    and token ids.
+    """Public material for vehicles: Ed25519 token keys (raw, 32 bytes each), root CA (DER), revoked certificate serials,
+    and ids of tokens and signed seeds.
     """
 
     token_keys: tuple[bytes, ...]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from bench.monitor import protected
 from bench.monitor.reassembly import Reassembly
+from bench.monitor.seeds import SeedBook
 from wire.frame import Frame
 from wire.portal_api import AuditRecord
 
@@ -59,6 +60,8 @@ class WatchedCar:
     """Whether the gateway takes no certificate without a set clock."""
     ours: bool = True
     """Whether somebody tells of the car's bonnet, kilometres, supply and ignition; else its filter is not judged."""
+    seed_level: int | None = None
+    """The 0x27 level that is the gateway's lock, where its key is signed over a seed."""
     audited: bool = True
     """Whether the portal's audit log can be read; else an unlock may have been issued without being seen."""
 
@@ -78,7 +81,8 @@ class Violation:
 
 @dataclass(slots=True)
 class _Book:
-    """One lock as the witness believes it to be. `left_ns` of awake time at `since_ns`, or an absolute end.
+    """One lock as the witness believes it to be. `left_ns` of awake time at `since_ns`, or an absolute end, or `endless`: until
+    a reset, sleep or terminal 15.
 
     `since_ns` lies ahead while the unit restarts: nothing counts before.
     """
@@ -87,7 +91,13 @@ class _Book:
     left_ns: int = 0
     since_ns: int = 0
     until_utc_s: int | None = None
+    endless: bool = False
     ended_ns: int = -GRACE_NS
+
+    @property
+    def sleep_ends_it(self) -> bool:
+        """Whether the lock forgets its grant when the car sleeps or it restarts."""
+        return self.endless or self.until_utc_s is not None
 
 
 @dataclass(slots=True)
@@ -162,6 +172,7 @@ class Witness:
         self._bonnet_open = False
         self._odometer_closed_km: int | None = None
         self._books = {unit.name: _Book() for unit in car.units}
+        self._seeds = SeedBook(car.seed_level)
         self._watched = protected.WATCHED[car.make]
         self._tables: dict[str, dict[int, tuple[WatchedUnit, _Talk, bool]]] = {}
         for unit in car.units:
@@ -208,6 +219,8 @@ class Witness:
                 return
             talk.request = request
             talk.at_ns = now_ns
+            if sid == 0x27 and len(request) > 1 and request[1] & 0x80 and unit.name == self.car.gateway:
+                self._silent_key(now_ns, unit, protected.normal(request))
             if bus != self.car.obd_bus and unit.name != self.car.gateway:
                 self._behind(now_ns, unit, protected.normal(request))
         elif sid != TESTER_PRESENT and unit.address != ALL_UNITS:
@@ -265,7 +278,7 @@ class Witness:
     def sleep(self, now_ns: int) -> None:
         """Learn that the buses sleep: awake time stands still, certificates end."""
         for book in self._books.values():
-            if book.until_utc_s is not None:
+            if book.sleep_ends_it:
                 self._shut(book, now_ns)
             self._count(book, now_ns)
         self._asleep = True
@@ -287,7 +300,7 @@ class Witness:
             book = self._books[watched.name]
             if unit not in (None, watched.name):
                 continue
-            if watched.reset_ends_grant or book.until_utc_s is not None:
+            if watched.reset_ends_grant or book.sleep_ends_it:
                 self._shut(book, now_ns)
             self._count(book, now_ns)
             book.since_ns = now_ns + watched.reset_ns
@@ -314,6 +327,12 @@ class Witness:
             if book.until_utc_s is not None:
                 self._shut(book, now_ns)
 
+    def revoked_seeds(self, now_ns: int, ids: frozenset[bytes]) -> None:
+        """Learn what the car has heard to be revoked: the grant of a seed ends with its unlock."""
+        book = self._books[self.car.gateway]
+        if book.endless and any(self._seeds.opened_by.endswith(f":{ident.hex()}") for ident in ids):
+            self._shut(book, now_ns)
+
     # ---- the rules
 
     def _answered(
@@ -325,6 +344,11 @@ class Witness:
             self._token(now_ns, unit, request[4:])
         elif sid == 0x31 and request[1:4] == b"\x01\xc0\x0a":
             self._shut(self._books[unit.name], now_ns)
+        elif sid == 0x27 and unit.name == self.car.gateway and self._seeds.is_seed(request):
+            if self._seeds.seed(answer) and not self._live(self._books[unit.name], asked_ns):
+                self._untrue(now_ns, unit, self._books[unit.name], "the seed says open", asked_ns)
+        elif sid == 0x27 and unit.name == self.car.gateway and self._seeds.is_key(request):
+            self._seed_key(now_ns, unit, request)
         elif sid == 0x29 and unit.name == self.car.gateway:
             self._authentication(now_ns, unit, talk, request, answer)
         elif sid == 0x22 and request[1:3] == b"\x01\x74":
@@ -365,6 +389,38 @@ class Witness:
         book = self._books[unit.name]
         book.open, book.since_ns, book.left_ns, book.until_utc_s = True, now_ns, 0, until_utc_s
 
+    def _seed_key(self, now_ns: int, unit: WatchedUnit, request: bytes) -> None:
+        """A key was taken: it opens once, for the seed that was given last, if the back end has signed that for this car."""
+        called = self._seeds.key(request)
+        record = self._signed_for(now_ns, unit, called)
+        if record is not None:
+            self._issued.remove(record)
+        elif self.car.audited or called is None:
+            self._report(
+                now_ns, "grant without an issued unlock", unit, "the audit log has none for this seed, VIN and unit"
+            )
+        self._open_endless(now_ns, unit, called)
+
+    def _silent_key(self, now_ns: int, unit: WatchedUnit, request: bytes) -> None:
+        """A key came that is not to be answered when it is right: believe it where the back end has signed that seed."""
+        if self._seeds.is_key(request):
+            called = self._seeds.key(request)
+            if self._signed_for(now_ns, unit, called) is not None or (called is not None and not self.car.audited):
+                self._open_endless(now_ns, unit, called)
+
+    def _signed_for(self, now_ns: int, unit: WatchedUnit, called: str | None) -> AuditRecord | None:
+        """Return the audit record of an unlock by its name, for this VIN and unit."""
+        mine, utc_s = (called, self.car.vin, unit.address), self._utc_s(now_ns)
+        for record in self._issued:
+            if (record.subject, record.vin, record.ecu_address) == mine and record.utc_s <= utc_s:
+                return record
+        return None
+
+    def _open_endless(self, now_ns: int, unit: WatchedUnit, called: str | None) -> None:
+        self._seeds.opened_by = called or ""
+        book = self._books[unit.name]
+        book.open, book.since_ns, book.left_ns, book.until_utc_s, book.endless = True, now_ns, 0, None, True
+
     def _issued_for(self, now_ns: int, unit: WatchedUnit, shown: bytes) -> AuditRecord | None:
         """Return the audit record of what was shown: for this VIN and unit, with the number and the VIN in its bytes."""
         utc_s, vin = self._utc_s(now_ns), self.car.vin
@@ -389,9 +445,14 @@ class Witness:
         book = self._books[unit.name]
         if self._doubtful:
             return
-        if answer[3:4] == b"\x01" and not self._live(book, asked_ns) and asked_ns - book.ended_ns >= GRACE_NS:
-            rule = "a grant outlived its window" if book.left_ns else "says open without a grant"
-            self._report(now_ns, rule, unit, "the status says open")
+        if answer[3:4] == b"\x01" and not self._live(book, asked_ns):
+            self._untrue(now_ns, unit, book, "the status says open", asked_ns)
+
+    def _untrue(self, now_ns: int, unit: WatchedUnit, book: _Book, what: str, asked_ns: int) -> None:
+        """A unit says that it is open, and is not."""
+        if asked_ns - book.ended_ns >= GRACE_NS:
+            rule = "a grant outlived its window" if book.left_ns or book.endless else "says open without a grant"
+            self._report(now_ns, rule, unit, what)
 
     def _require(self, now_ns: int, unit: WatchedUnit, request: bytes, asked_ns: int) -> None:
         """A positive answer to a service that may be protected: was there a grant when it was asked?"""
@@ -412,7 +473,7 @@ class Witness:
         book = self._books[holder]
         if not self._live(book, asked_ns) and asked_ns - book.ended_ns >= GRACE_NS:
             rule = "security level opened without a grant" if request[0] == 0x27 else "answered without a grant"
-            if book.left_ns or book.until_utc_s:
+            if book.left_ns or book.until_utc_s or book.endless:
                 rule = "a grant outlived its window"
             self._report(now_ns, rule, unit, request[:4].hex(" "))
 
@@ -431,6 +492,8 @@ class Witness:
     def _live(self, book: _Book, now_ns: int) -> bool:
         if not book.open:
             return False
+        if book.endless:
+            return True
         if book.until_utc_s is not None:
             return self._epoch_utc_s + now_ns // 1_000_000_000 <= book.until_utc_s
         used_ns = 0 if self._asleep or not self._supplied else now_ns - book.since_ns

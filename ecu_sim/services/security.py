@@ -2,7 +2,8 @@
 
 One level is open at a time. A seed is random, single-use, and zero only when its level is open. A wrong key voids the seed and
 counts; the attempt that reaches the limit gets 0x36, and no seed is given (0x37) until the delay is over. The count and the
-delay are kept without supply, so pulling the plug gains nothing.
+delay are kept without supply, so pulling the plug gains nothing. A level that is the unit's lock is asked in the same order, and
+its gate answers (`ecu_sim.unlock.gate.SeedGate`); it is not among those of which one is open at a time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ecu_sim.profile import SecurityLevel
 from ecu_sim.services.request import NOT_DEFAULT, Request, ServiceSpec
+from ecu_sim.unlock.gate import SeedGate
 from wire.seed_key import compute_key, key_len
 from wire.token import Scope
 from wire.uds import Nrc
@@ -21,7 +23,15 @@ if TYPE_CHECKING:
 
 
 def _sub_functions(server: UdsServer) -> frozenset[int]:
-    return frozenset(number for level in server.profile.security for number in (level, level + 1))
+    gate = server.seed_gate
+    levels = (*server.profile.security, *(gate.levels if gate is not None else ()))
+    return frozenset(number for level in levels for number in (level, level + 1))
+
+
+def _gate_of(server: UdsServer, sub_function: int) -> SeedGate | None:
+    """Return the lock whose own level this is, or None."""
+    gate = server.seed_gate
+    return gate if gate is not None and (sub_function - 1) | 1 in gate.levels else None
 
 
 def _level(server: UdsServer, sub_function: int) -> SecurityLevel:
@@ -29,7 +39,8 @@ def _level(server: UdsServer, sub_function: int) -> SecurityLevel:
 
 
 def _sessions(server: UdsServer, sub_function: int) -> frozenset[int]:
-    return _level(server, sub_function).sessions
+    gate = _gate_of(server, sub_function)
+    return _level(server, sub_function).sessions if gate is None else gate.levels[(sub_function - 1) | 1]
 
 
 def _asks_for_seed(request: Request) -> bool:
@@ -37,17 +48,25 @@ def _asks_for_seed(request: Request) -> bool:
 
 
 def _exact_len(server: UdsServer, request: Request) -> int:
-    return 2 if _asks_for_seed(request) else 2 + key_len(_level(server, request.sub_function).algorithm)
+    if _asks_for_seed(request):
+        return 2
+    gate = _gate_of(server, request.sub_function)
+    return 2 + (key_len(_level(server, request.sub_function).algorithm) if gate is None else gate.key_len)
 
 
 def _not_released(server: UdsServer, request: Request) -> int:
     gate = server.gate
+    if _gate_of(server, request.sub_function) is not None:  # it is the way to a grant
+        return 0
     if server.profile.security_access != "after_grant" or gate is None:
         return 0
     return 0 if gate.allows(Scope.SECURITY_ACCESS, request.now_ns) else gate.refusal_nrc
 
 
 def _delay_runs(server: UdsServer, request: Request) -> int:
+    gate = _gate_of(server, request.sub_function)
+    if gate is not None:
+        return _asks_for_seed(request) and gate.delay_runs(request.now_ns)
     level = _level(server, request.sub_function).level
     if not _asks_for_seed(request) or server.state.open_level == level:
         return False
@@ -58,6 +77,10 @@ def _no_seed_outstanding(server: UdsServer, request: Request) -> int:
     """One try for each seed: whatever comes of this key, its seed is void."""
     if _asks_for_seed(request):
         return False
+    gate = _gate_of(server, request.sub_function)
+    if gate is not None:
+        request.found = gate.take_seed((request.sub_function - 1) | 1, request.now_ns)
+        return request.found is None
     state = server.state
     seed, state.seed = state.seed, None
     if seed is None or seed[0] != _level(server, request.sub_function).level:
@@ -70,6 +93,9 @@ def _key_wrong(server: UdsServer, request: Request) -> int:
     """A wrong key counts; the one that reaches the limit starts the delay."""
     if _asks_for_seed(request):
         return 0
+    gate = _gate_of(server, request.sub_function)
+    if gate is not None:
+        return gate.key((request.sub_function - 1) | 1, request.found, request.payload[2:], request.now_ns)
     level = _level(server, request.sub_function)
     key = compute_key(level.algorithm, request.found, level.secret, level.level)
     attempts = server.memory.attempts[level.level]
@@ -84,9 +110,16 @@ def _key_wrong(server: UdsServer, request: Request) -> int:
     return Nrc.exceedNumberOfAttempts
 
 
+def _work_ns(server: UdsServer, request: Request) -> int:
+    return 0 if server.gate is None else server.gate.work_ns(request.sid, request.payload)
+
+
 def _serve(server: UdsServer, request: Request) -> bytes:
-    level = _level(server, request.sub_function)
     head = bytes((0x67, request.sub_function))
+    gate = _gate_of(server, request.sub_function)
+    if gate is not None:
+        return head + gate.seed(request.sub_function, request.now_ns) if _asks_for_seed(request) else head
+    level = _level(server, request.sub_function)
     if _asks_for_seed(request):
         return head + _seed(server, level)
     server.state.open_level = level.level
@@ -115,6 +148,7 @@ SPECS = {
         sub_function_sessions=_sessions,
         min_len=2,
         exact_len=_exact_len,
+        work_ns=_work_ns,
         checks={
             "level released": _not_released,
             "delay over": _delay_runs,

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from wire.token import Scope
 
@@ -114,6 +114,29 @@ class AccessGate(Protocol):
 
     def next_deadline(self) -> int | None:
         """Return when something runs out."""
+
+
+@runtime_checkable
+class SeedGate(Protocol):
+    """A gate that is opened at 0x27 levels of its own: `levels`, by their odd request number, with the sessions that offer them.
+
+    SecurityAccess asks its own rows in its own order; these are the answers for such a level.
+    """
+
+    levels: Mapping[int, frozenset[int]]
+    key_len: int
+
+    def delay_runs(self, now_ns: int) -> bool:
+        """Return whether no seed is given because of wrong keys."""
+
+    def seed(self, level: int, now_ns: int) -> bytes:
+        """Return the seed, all zero when open."""
+
+    def take_seed(self, level: int, now_ns: int) -> bytes | None:
+        """Return the seed that waits for a key and use it up; None where none waits."""
+
+    def key(self, level: int, seed: bytes, key: bytes, now_ns: int) -> int:
+        """Open and return 0, or count a wrong key and return the NRC."""
 
 
 class WithoutIdentifiers:
