@@ -2,7 +2,8 @@
 
 SFD (domain facts, section 2): ends on time-out and on command, by profile on reset and on the loss of terminal 15; awake time
 stands still in sleep. Certificates (section 3): until de-authentication, the certificate's end, reset or sleep, and by profile
-the loss of terminal 15; a session change keeps the grant and ends SecurityAccess.
+the loss of terminal 15; a session change keeps the grant and ends SecurityAccess. Signed seeds (section 3, stage 1): until reset,
+sleep or terminal 15, and as there for the session.
 """
 
 from collections.abc import Callable
@@ -10,11 +11,13 @@ from dataclasses import replace
 
 import pytest
 from locked_unit import CODING, SECURED, CertificateUnit, LockedUnit, SfdUnit
+from seed_unit import SeedUnit
 from unlock_forge import EPOCH_S, MINUTE, S, chain, key_set, leaf
 
 from ecu_sim.unlock.certificate import CERTIFICATE_FATES, CertificateOptions
 from ecu_sim.unlock.gate import Fate, GateEvent
 from ecu_sim.unlock.sfd import BASE_FATES, SfdOptions
+from ecu_sim.unlock.signed_seed import SIGNED_SEED_FATES, SignedSeedOptions
 from ecu_sim.vehicle_state import PowerEvent
 
 KEPT, ENDED = Fate.KEPT, Fate.ENDED
@@ -43,6 +46,18 @@ CERTIFICATE: dict[GateEvent, Fate] = {
     E.LOCK_COMMAND: KEPT,  # no such routine
     E.DE_AUTHENTICATE: ENDED,
     E.EXPIRY: ENDED,
+    E.REVOKED: ENDED,
+}
+SIGNED_SEED: dict[GateEvent, Fate] = {
+    E.SESSION_CHANGE: KEPT,
+    E.SAME_SESSION_AGAIN: KEPT,
+    E.S3_TIMEOUT: KEPT,
+    E.ECU_RESET: ENDED,
+    E.TERMINAL_15_OFF: ENDED,  # profile switch
+    E.SLEEP: ENDED,
+    E.LOCK_COMMAND: KEPT,  # no such routine
+    E.DE_AUTHENTICATE: KEPT,  # no such service
+    E.EXPIRY: KEPT,  # no end in time
     E.REVOKED: ENDED,
 }
 
@@ -100,8 +115,11 @@ def expiry(unit: LockedUnit) -> None:
 
 
 def revocation(unit: LockedUnit) -> None:
-    """The back end revokes every token and certificate of these tests; the unit gets the new key set."""
+    """The back end revokes every unlock of these tests; the unit gets the new key set."""
     ids = frozenset(number.to_bytes(16, "big") for number in range(10))
+    grant = unit.gate.grant(unit.now_ns)
+    if isinstance(unit, SeedUnit) and grant is not None:
+        ids |= {bytes.fromhex(grant.ident)}
     unit.trust.update(key_set(revoked_serials=frozenset((0x1234,)), revoked_tokens=ids))
 
 
@@ -133,6 +151,12 @@ PROFILES: list[tuple[str, Callable[[], LockedUnit], dict[GateEvent, Fate]]] = [
         lambda: CertificateUnit(CertificateOptions(ends_on_terminal_15=True)),
         CERTIFICATE | {E.TERMINAL_15_OFF: ENDED},
     ),
+    ("signed seed", SeedUnit, SIGNED_SEED),
+    (
+        "signed seed, keeps with terminal 15",
+        lambda: SeedUnit(SignedSeedOptions(ends_on_terminal_15=False)),
+        SIGNED_SEED | {E.TERMINAL_15_OFF: KEPT},
+    ),
 ]
 by_profile = pytest.mark.parametrize(("make", "table"), [row[1:] for row in PROFILES], ids=[row[0] for row in PROFILES])
 by_cause = pytest.mark.parametrize(("event", "cause"), CAUSES, ids=[cause.__name__ for _, cause in CAUSES])
@@ -141,7 +165,7 @@ by_cause = pytest.mark.parametrize(("event", "cause"), CAUSES, ids=[cause.__name
 def unlocked(make: Callable[[], LockedUnit]) -> LockedUnit:
     unit = make()
     unit.extended()
-    assert isinstance(unit, SfdUnit | CertificateUnit)
+    assert isinstance(unit, SfdUnit | CertificateUnit | SeedUnit)
     unit.unlock()
     return unit
 
@@ -186,8 +210,11 @@ def test_what_was_locked_can_be_unlocked_again(
     unit = unlocked(make)
     cause(unit)
     unit.trust.update(key_set())
-    assert isinstance(unit, SfdUnit | CertificateUnit)
-    if isinstance(unit, SfdUnit):
+    assert isinstance(unit, SfdUnit | CertificateUnit | SeedUnit)
+    if not isinstance(unit, CertificateUnit):
+        if isinstance(unit, SeedUnit) and unit.open:
+            unit.power(PowerEvent.SLEEP)  # an open lock takes no key
+            unit.power(PowerEvent.WAKE)
         unit.unlock()
     else:
         unit.unlock(chain(leaf(end_s=EPOCH_S + 24 * 3600)))
@@ -204,15 +231,16 @@ def test_a_gate_told_of_an_event_does_what_the_table_says(
 
 
 def test_the_tables_speak_of_every_event() -> None:
-    for table in (SFD, CERTIFICATE, BASE_FATES, CERTIFICATE_FATES):
+    for table in (SFD, CERTIFICATE, SIGNED_SEED, BASE_FATES, CERTIFICATE_FATES, SIGNED_SEED_FATES):
         assert set(table) == set(GateEvent)
     assert {event for event, _ in CAUSES} == set(GateEvent)
     assert BASE_FATES == SFD
     assert CERTIFICATE_FATES == CERTIFICATE
+    assert SIGNED_SEED_FATES == SIGNED_SEED
 
 
 @pytest.mark.parametrize("cause", [session_change, other_session, same_session, s3, reset, terminal_15, sleep])
-@pytest.mark.parametrize("make", [SfdUnit, CertificateUnit], ids=["SFD", "certificate"])
+@pytest.mark.parametrize("make", [SfdUnit, CertificateUnit, SeedUnit], ids=["SFD", "certificate", "signed seed"])
 def test_whatever_leaves_the_session_ends_security_access(make: Callable[[], LockedUnit], cause: Cause) -> None:
     unit = unlocked(make)
     assert unit.seed_and_key() == 0
