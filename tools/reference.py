@@ -10,8 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from ecu_sim.order import ORDER  # noqa: E402
 from ecu_sim.unlock.certificate import CERTIFICATE_CHECKS, CertificateOptions  # noqa: E402
 from ecu_sim.unlock.sfd import TOKEN_CHECKS, SfdOptions  # noqa: E402
+from ecu_sim.unlock.signed_seed import SignedSeedOptions  # noqa: E402
 from scenarios.expectation import KEYS, KINDS  # noqa: E402
 from scenarios.strategy import STATES  # noqa: E402
 from scenarios.verbs import VERBS, Param, Verb  # noqa: E402
@@ -71,11 +73,23 @@ def certificate_checks() -> str:
     return _checks(CERTIFICATE_CHECKS)
 
 
+def seed_and_key() -> str:
+    """Return the order in which SecurityAccess refuses, at a level that is the lock as at any other."""
+    several = {
+        "service released": "the unit's `locked_nrc`",
+        "level released": "the unit's `locked_nrc`; the lock's own level needs no grant",
+        "key right": "0x35 invalidKey, and 0x36 exceedNumberOfAttempts for the one that reaches the limit",
+    }
+    rows = ((row.check, nrc_name(row.nrc) if row.nrc else several[row.check]) for row in ORDER[0x27])
+    return table(("asked", "else the answer is"), rows)
+
+
 def fates() -> str:
-    """Return what keeps and what ends a grant, for both schemes."""
-    sfd, certificate = SfdOptions().fates(), CertificateOptions().fates()
-    rows = ((event.value, sfd[event].value, certificate[event].value) for event in sfd)
-    return table(("event", "SFD", "certificate"), rows)
+    """Return what keeps and what ends a grant, for all schemes."""
+    schemes = {"SFD": SfdOptions(), "certificate": CertificateOptions(), "signed seed": SignedSeedOptions()}
+    tables = [options.fates() for options in schemes.values()]
+    rows = ((event.value, *(fates[event].value for fates in tables)) for event in tables[0])
+    return table(("event", *schemes), rows)
 
 
 def arming() -> str:
@@ -102,6 +116,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "states": states,
     "token-checks": token_checks,
     "certificate-checks": certificate_checks,
+    "seed-and-key": seed_and_key,
     "fates": fates,
     "arming": arming,
     "gateways": gateways,

@@ -162,7 +162,9 @@ class Witness:
         if not car.ours:
             self.blind.append("what happens behind the gateway, and the car's bonnet, kilometres, ignition and supply")
         if car.seed_level is not None:
-            self.blind.append("whether a key is the signature over its seed: only that the back end has signed that seed")
+            self.blind.append(
+                "whether a key is the signature over its seed: only that the back end has signed that seed"
+            )
         if not car.audited:
             self.blind.append("whether the back end issued what was shown to the car: its audit log is not ours")
         self._epoch_utc_s = epoch_utc_s

@@ -15,7 +15,7 @@ from wire.errors import ConfigError, LocalMisuse
 from wire.faults import FaultRule
 from wire.frame import Frame
 
-VEHICLES = ["mb-eclass", "vag-golf"]
+VEHICLES = ["mb-cclass", "mb-eclass", "vag-golf"]
 GOLF = (FOLDER / "vag-golf.yaml").read_text()
 EVERY_UNIT = [
     (vehicle, unit) for vehicle in VEHICLES for unit in ("gateway", *(ecu.name for ecu in load_vehicle(vehicle).ecus))
@@ -43,7 +43,7 @@ def file(tmp_path: Path, old: str = "", new: str = "", text: str = GOLF) -> str:
     return str(path)
 
 
-def test_both_makes_are_shipped() -> None:
+def test_both_makes_are_shipped_and_both_stages_of_one() -> None:
     assert vehicle_names() == VEHICLES
 
 

@@ -31,6 +31,7 @@ def load(tmp_path: Path, text: str) -> object:
     [
         ("vag-j533", "bonnet", Nrc.securityAccessDenied),
         ("mercedes-eis", "grant", Nrc.authenticationRequired),
+        ("mercedes-eis-stage1", "grant", Nrc.securityAccessDenied),
         ("fca-sgw", "grant", None),
     ],
 )
@@ -40,7 +41,12 @@ def test_shipped_gateways_lock_and_refuse_as_their_makes_do(name: str, lock: str
 
 
 def test_no_other_gateways_are_shipped_than_those_tested_here() -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == {"vag-j533", "mercedes-eis", "fca-sgw"}
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == {
+        "vag-j533",
+        "mercedes-eis",
+        "mercedes-eis-stage1",
+        "fca-sgw",
+    }
 
 
 def test_a_short_profile_takes_the_defaults(tmp_path: Path) -> None:

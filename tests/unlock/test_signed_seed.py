@@ -104,7 +104,8 @@ def test_a_key_that_is_not_to_be_answered_opens_in_silence(unit: SeedUnit) -> No
 # ---- what does not open
 
 
-def hmac_of_a_key_as_long_as_a_signature(seed: bytes) -> bytes:
+def hash_under_the_public_key(seed: bytes) -> bytes:
+    """As long as a signature."""
     return hmac.digest(keys().token_key.public_key().public_bytes_raw(), seed, "sha512")
 
 
@@ -114,8 +115,8 @@ WRONG: dict[str, Callable[[bytes], bytes]] = {
     "another level": lambda seed: key_for(seed, level=LEVEL + 2),
     "another seed": lambda seed: key_for(hashlib.sha256(seed).digest()),
     "another back end": lambda seed: key_for(seed, signer=keys(2).token_key),
-    "a bare signature over the seed": lambda seed: keys().token_key.sign(seed),
-    "another algorithm": hmac_of_a_key_as_long_as_a_signature,
+    "a bare signature over the seed": keys().token_key.sign,
+    "another algorithm": hash_under_the_public_key,
     "zeros": lambda seed: bytes(KEY_LEN),
     "the seed, twice": lambda seed: seed + seed,
 }

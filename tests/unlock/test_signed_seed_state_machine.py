@@ -1,4 +1,4 @@
-"""Never open without the right key for the outstanding seed, whatever happens in whatever order; a model of a few lines says when."""
+"""Never open without the right key for the outstanding seed, whatever happens in whatever order: a small model says when."""
 
 from __future__ import annotations
 

@@ -273,7 +273,19 @@ def test_a_car_without_such_a_lock_has_no_such_level() -> None:
     assert not book.is_key(b"\x27\x0a")
 
 
-REQUESTS = ["10 01", "10 03", "11 01", "22 F1 90", "27 03", "27 09", "27 89", "27 0A" + KEY, "27 8A" + KEY, MOVE, "29 00"]
+REQUESTS = [
+    "10 01",
+    "10 03",
+    "11 01",
+    "22 F1 90",
+    "27 03",
+    "27 09",
+    "27 89",
+    "27 0A" + KEY,
+    "27 8A" + KEY,
+    MOVE,
+    "29 00",
+]
 acts = st.one_of(
     st.tuples(st.just("request"), st.tuples(st.sampled_from(["gateway", "brakes"]), st.sampled_from(REQUESTS))),
     st.tuples(st.just("functional"), st.sampled_from(["27 09", "10 03", "11 01", "31 01 02 03"])),
