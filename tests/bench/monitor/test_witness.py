@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from lying_car import (
@@ -226,9 +227,16 @@ def test_tester_present_between_request_and_answer_hides_no_lie() -> None:
     assert rules(bench) == {NO_GRANT}
 
 
+def slow_down(bench: Bench) -> None:
+    """Let the pointer test take three seconds before its answer."""
+    server = bench.car.unit("cluster").server
+    slow = replace(server.profile.routines[0x0203], work_ns=3_000_000_000)
+    server.profile = replace(server.profile, routines={0x0203: slow})
+
+
 def test_0x78_before_the_answer_hides_no_lie() -> None:
     bench = cluster_that_lies()
-    bench.car.unit("cluster").gate.work_ns = lambda sid, payload: 3_000_000_000
+    slow_down(bench)
     assert ask(bench, "cluster", "31 01 02 03")[0] == 0x71
     assert rules(bench) == {NO_GRANT}
 
@@ -236,7 +244,7 @@ def test_0x78_before_the_answer_hides_no_lie() -> None:
 def test_a_suppressed_sub_function_hides_no_lie_where_it_is_answered_all_the_same() -> None:
     """After 0x78 the positive answer comes although it was to be suppressed."""
     bench = cluster_that_lies()
-    bench.car.unit("cluster").gate.work_ns = lambda sid, payload: 3_000_000_000
+    slow_down(bench)
     port = bench.car.buses["obd"].attach("tester of few words")
     port.send(Frame(0x714, bytes.fromhex("04 31 81 02 03 55 55 55")))
     bench.sleep(seconds=5)

@@ -65,7 +65,7 @@ def test_a_token_that_is_taken_twice_is_caught() -> None:
 
 def test_a_token_that_nobody_issued_is_caught() -> None:
     bench = on_bench(GOLF)
-    bench.car.unit("cluster").gate.routine = lambda rid, sub, option, now_ns: b"\x24"
+    bench.car.unit("cluster").gate.routine = lambda rid, option, now_ns: b"\x24"
     assert ask(bench, "cluster", "31 01 C0 04 01 02 03") == bytes.fromhex("71 01 C0 04 24")
     assert rules(bench) == {NOT_ISSUED}
 
@@ -106,7 +106,7 @@ def test_the_blind_spots_are_listed() -> None:
 def test_a_violation_says_when_who_what_and_which_rule() -> None:
     bench = on_bench(GOLF)
     bench.sleep(seconds=12)
-    bench.car.unit("cluster").gate.routine = lambda rid, sub, option, now_ns: b"\x24"
+    bench.car.unit("cluster").gate.routine = lambda rid, option, now_ns: b"\x24"
     ask(bench, "cluster", "31 01 C0 04 01")
     (line,) = bench.violations()
     assert line.startswith("12.0")
@@ -115,7 +115,7 @@ def test_a_violation_says_when_who_what_and_which_rule() -> None:
 
 def test_a_bench_that_is_not_to_check_lists_and_does_not_raise() -> None:
     bench = Bench(seed=3, vehicle=GOLF, check_on_close=False)
-    bench.car.unit("cluster").gate.routine = lambda rid, sub, option, now_ns: b"\x24"
+    bench.car.unit("cluster").gate.routine = lambda rid, option, now_ns: b"\x24"
     with bench:
         ask(bench, "cluster", "31 01 C0 04 01")
     assert len(bench.violations()) == 1
@@ -123,7 +123,7 @@ def test_a_bench_that_is_not_to_check_lists_and_does_not_raise() -> None:
 
 def test_the_bench_does_not_hide_a_tests_own_failure_behind_the_witness() -> None:
     bench = on_bench(GOLF)
-    bench.car.unit("cluster").gate.routine = lambda rid, sub, option, now_ns: b"\x24"
+    bench.car.unit("cluster").gate.routine = lambda rid, option, now_ns: b"\x24"
     ask(bench, "cluster", "31 01 C0 04 01")
     with pytest.raises(ZeroDivisionError), bench:
         _ = 1 / 0
@@ -131,7 +131,7 @@ def test_the_bench_does_not_hide_a_tests_own_failure_behind_the_witness() -> Non
 
 def test_a_liar_does_not_fill_the_memory() -> None:
     bench = on_bench(GOLF)
-    bench.car.unit("cluster").gate.routine = lambda rid, sub, option, now_ns: b"\x24"
+    bench.car.unit("cluster").gate.routine = lambda rid, option, now_ns: b"\x24"
     for _ in range(150):
         ask(bench, "cluster", "31 01 C0 04 01")
     assert len(bench.violations()) == 100
