@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import cli_portal, cli_serve, cli_vci
+from bench import cli_ecu, cli_portal, cli_serve, cli_vci
 
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C ended: 128 and the number of SIGINT."""
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_vci.app, name="vci")
+app.add_typer(cli_ecu.app, name="ecu")
 
 
 def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
