@@ -49,7 +49,7 @@ def import_odx(
     for job in layer.single_ecu_jobs:
         document.leave_out("job", job.short_name, "a program, not a service")
     _finish(layer.short_name, into)
-    if not document.sections:
+    if not document.sections.get("services"):
         raise ConfigError(f"{layer.short_name!r} describes no service that the bench knows", path=str(path))
     unused = sorted(set(given.values) - given.used)
     if unused:

@@ -6,6 +6,7 @@ A PDX is a ZIP of XML files. Nothing is unpacked onto a disk, and no document ma
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 import zlib
@@ -34,6 +35,8 @@ MODEL_VERSIONS = ("2.0.0", "2.0.1", "2.1.0", "2.2.0")
 """The versions of ODX whose documents carry these elements (2.2.0 is ISO 22901-1)."""
 ZIP_MAGIC = b"PK"
 _ENCRYPTED = 0x1
+_XML_VERSION = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml\s+version\s*=\s*[\"']([^\"']*)")
+"""Expat reads any version as 1.0."""
 
 
 def have_odxtools() -> bool:
@@ -59,6 +62,8 @@ def open_database(path: Path) -> tuple[Database, list[str]]:
         warnings.simplefilter("always")
         for name, data in documents:
             root = _tree(data, path, name)
+            for code in root.iter("CODE-FILE"):  # a job's program: it must be there for odxtools, and is never run
+                database.add_auxiliary_file(code.text or "", BytesIO())
             with _blamed(path, name):
                 database.add_odx_xml_tree(root)
         with _blamed(path, "its references"):
@@ -145,6 +150,10 @@ class _Plain(ET.TreeBuilder):
 
 
 def _tree(data: bytes, path: Path, name: str) -> ET.Element:
+    declared = _XML_VERSION.match(data)
+    if declared is not None and declared[1] != b"1.0":
+        version = declared[1].decode("ascii", "replace")
+        raise ConfigError(f"{name!r:.100} is XML {version:.20}; ODX is XML 1.0", path=str(path))
     parser = ET.XMLParser(target=_Plain())  # noqa: S314 - see _Plain
     try:
         parser.feed(data)

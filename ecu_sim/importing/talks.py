@@ -51,12 +51,12 @@ class Exchange:
     def nrc(self) -> int | None:
         """The negative response code, or None for a positive answer or none."""
         answer = self.answer
-        return answer[2] if answer is not None and answer[0] == NEGATIVE_RESPONSE else None
+        return answer[2] if answer and answer[0] == NEGATIVE_RESPONSE else None
 
     @property
     def positive(self) -> bytes | None:
         """The positive answer, or None."""
-        return self.answer if self.answer is not None and self.answer[0] != NEGATIVE_RESPONSE else None
+        return self.answer if self.answer and self.answer[0] != NEGATIVE_RESPONSE else None
 
     @property
     def sub_function(self) -> int | None:

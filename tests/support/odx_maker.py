@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,7 @@ class Maker:
         self.charts: list[StateChart] = []
         self.link: dict[str, Any] = dict(LINK)
         self.variants = [name]
+        self.with_code = False
 
     # ---- small parts
 
@@ -365,6 +367,7 @@ class Maker:
         return f"table.{name}"
 
     def job(self, name: str) -> None:
+        self.with_code = True
         self.services.append(
             SingleEcuJob(
                 odx_id=self.id(f"job.{name}"),
@@ -440,6 +443,8 @@ class Maker:
             for name in self.variants
         ]
         database = Database(use_weakrefs=False)
+        if self.with_code:
+            database.add_auxiliary_file("nothing.jar", BytesIO(b"nothing"))
         database.short_name = self.name
         database.diag_layer_containers = NamedItemList(
             [

@@ -1,0 +1,419 @@
+"""A unit that others described in ODX becomes a profile, and odxtools reads each of its answers as what was set."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import odxtools
+import pytest
+from ecu_bench import Ecu, refused
+from odx_door import door, text_field
+from odx_maker import ASCII, U32, UNICODE, Maker, SingleEcuJob, coded, linear, matching, texts
+
+from ecu_sim.importing.document import ProfileDocument
+from ecu_sim.importing.from_odx import import_odx
+from ecu_sim.importing.link import Identifiers
+from ecu_sim.importing.yaml_text import yaml_text
+from ecu_sim.profile import EcuProfile
+from ecu_sim.profile_file import read_profile
+from wire.errors import ConfigError, LocalMisuse
+from wire.strict_yaml import loads
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture(scope="module")
+def pdx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return door().write(tmp_path_factory.mktemp("odx") / "door.pdx")
+
+
+def imported(path: Path, **values: str) -> ProfileDocument:
+    return import_odx(path, values={name.replace("__", "."): text for name, text in values.items()})
+
+
+def profile_of(document: ProfileDocument) -> EcuProfile:
+    return read_profile(loads(yaml_text(document, "a test")), "door")
+
+
+def ecu_of(document: ProfileDocument) -> Ecu:
+    return Ecu(profile_of(document))
+
+
+def left_out(document: ProfileDocument, name: str) -> str:
+    return next(finding.why for finding in document.left_out if finding.name == name)
+
+
+def one(maker: Maker, tmp_path: Path) -> ProfileDocument:
+    return import_odx(maker.write(tmp_path / "one.pdx"))
+
+
+GIVEN = {
+    "Read_Temperature.temperature": 85.0,
+    "Read_Supply.voltage": 11.25,
+    "Read_Position.position": -300,
+    "Read_Force.force": 2.5,
+    "Read_Window.state": "open",
+    "Read_Window.child_lock": 1,
+    "Read_Window.level": 7,
+    "Read_Part_Number.part_number": "5X0123456A",
+    "Read_Coding.coding": bytearray(b"\x01\x02\x03\x04"),
+    "Read_Both.both.left": 20.0,
+    "Read_Both.both.right": -5.0,
+    "Read_Measured.data.speed.speed": 130,
+    "Read_Measured.data.mirror.mirror": 3.0,
+    "Self_Test.result": "bad",
+}
+
+
+def as_text(value: Any) -> str:
+    return value.hex() if isinstance(value, bytearray) else str(value)
+
+
+@pytest.fixture(scope="module")
+def given(pdx: Path) -> ProfileDocument:
+    return import_odx(pdx, values={name: as_text(value) for name, value in GIVEN.items()})
+
+
+def value_at(tree: Any, path: list[str]) -> Any:
+    for step in path:
+        tree = tree[1] if isinstance(tree, tuple) else tree[step]
+    return tree
+
+
+@pytest.mark.judge
+def test_every_answer_is_read_by_odxtools_as_the_value_that_was_set(
+    pdx: Path, given: ProfileDocument, tmp_path: Path
+) -> None:
+    with_table = odxtools.load_file(pdx, use_weakrefs=False).ecu_variants.Door
+    door(with_table=False).write(tmp_path / "plain.pdx")
+    plain = odxtools.load_file(tmp_path / "plain.pdx", use_weakrefs=False).ecu_variants.Door
+    ecu, seen = ecu_of(given), 0
+    ecu.extended()
+    for path, wanted in GIVEN.items():
+        table = path.startswith("Read_Measured")
+        layer = with_table if table else plain
+        service = layer.services[path.split(".")[0]]
+        picks = {"which": path.split(".")[2]} if table else {}
+        request = bytes(service.encode_request(**picks))
+        answer = bytes.fromhex(ecu.ask(request))
+        (message,) = [service.decode_message(answer)] if table else layer.decode_response(answer, request)
+        assert message.service.short_name == service.short_name
+        got = value_at(message.param_dict, path.split(".")[1:])
+        assert math.isclose(got, wanted) if isinstance(wanted, float) else got == wanted, path
+        seen += 1
+    assert seen == len(GIVEN)
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize(
+    ("service", "request_values"),
+    [
+        ("Default_Start", {}),
+        ("Extended_Start", {}),
+        ("Tester_Present", {"Suppress": "no"}),
+        ("Request_Seed", {}),
+        ("Write_Secret", {"secret": 0x1234}),
+        ("Move_Window", {"how_far": 20}),
+        ("Read_Codes", {"mask": 0xFF}),
+        ("Count_Codes", {"mask": 0xFF}),
+        ("Clear_Codes", {"group": 0xFFFFFF}),
+        ("Hard_Reset", {}),
+    ],
+)
+def test_every_service_is_answered_positively_and_decodes(
+    pdx: Path, given: ProfileDocument, service: str, request_values: dict[str, Any]
+) -> None:
+    layer = odxtools.load_file(pdx, use_weakrefs=False).ecu_variants.Door
+    ecu = ecu_of(given).extended()
+    request = bytes(layer.services[service].encode_request(**request_values))
+    answer = bytes.fromhex(ecu.ask(request))
+    assert answer[0] == request[0] + 0x40, answer.hex(" ")
+    decoded = layer.services[service].decode_message(answer)
+    assert decoded.coding_object.short_name == f"PR_{service}"
+
+
+@pytest.mark.judge
+def test_refusals_decode_as_the_negative_responses_of_the_document(pdx: Path, given: ProfileDocument) -> None:
+    layer = odxtools.load_file(pdx, use_weakrefs=False).ecu_variants.Door
+    ecu = ecu_of(given)
+    coding = bytes(layer.services.Write_Coding.encode_request(coding=bytearray(4)))
+    for request in (coding, bytes(layer.services.Request_Seed.encode_request())):
+        answer = bytes.fromhex(ecu.ask(request))
+        (message,) = layer.decode_response(answer, request)
+        assert message.coding_object.short_name.startswith("NR_")
+
+
+def test_sessions_and_levels_come_from_the_state_charts(given: ProfileDocument) -> None:
+    ecu = ecu_of(given)
+    assert ecu.ask("22 06 00") == refused(0x22, 0x31)
+    assert ecu.ask("2E 06 00 AA BB CC DD") == refused(0x2E, 0x31)
+    ecu.extended()
+    assert ecu.ask("22 06 00") == "62 06 00 01 02 03 04"
+    assert ecu.ask("2E 06 00 AA BB CC DD") == refused(0x2E, 0x33)
+    ecu.open_level(1)
+    assert ecu.ask("2E 06 00 AA BB CC DD") == "6E 06 00"
+    assert ecu.ask("22 06 00") == "62 06 00 AA BB CC DD"
+    assert ecu.ask("22 06 01") == refused(0x22, 0x31), "what is only written is never read"
+
+
+def test_link_and_timing_come_from_the_communication_parameters(given: ProfileDocument) -> None:
+    profile = profile_of(given)
+    assert (profile.request_id, profile.response_id, profile.functional_ids) == (0x7A1, 0x7A9, (0x7DF,))
+    assert (profile.timing.p2_ns, profile.timing.p2_star_ns, profile.timing.s3_ns) == (40_000_000, 4 * 10**9, 6 * 10**9)
+    assert profile.padding == 0x55
+    assert ecu_of(given).ask("10 03") == "50 03 00 28 01 90"
+
+
+def test_trouble_codes_bring_their_texts_and_are_stored_on_demand(pdx: Path) -> None:
+    assert ecu_of(imported(pdx)).ask("19 02 FF") == "59 02 FF"
+    document = imported(pdx, dtc__B10A1="0x09")
+    assert [dtc.name for dtc in profile_of(document).dtcs] == ["Motor: open circuit", "No message from the engine"]
+    assert ecu_of(document).ask("19 02 08") == "59 02 FF B1 0A 15 09"
+
+
+def test_defaults_are_told_beside_each_value(pdx: Path) -> None:
+    text = yaml_text(imported(pdx), "Imported from door.pdx")
+    for told in (
+        "Read_Temperature.temperature = -40 °C (0 on the wire)",
+        "Read_Supply.voltage = 12.6 V (default of the document)",
+        "Read_Window.state = 'closed' (the lowest)",
+        "Read_Window.level = 5 (the lowest)",
+        "Read_Part_Number.part_number = blank (spaces)",
+        "Read_Coding.coding = 00 00 00 00 (zeros)",
+        "# 01 Default_Start, 03 Extended session",
+    ):
+        assert told in text
+    assert "how a seed becomes a key cannot be known" in text
+
+
+def test_the_same_file_gives_the_same_text(pdx: Path) -> None:
+    assert yaml_text(imported(pdx), "x") == yaml_text(imported(pdx), "x")
+
+
+def test_keys_of_the_bench_have_the_length_of_the_document(given: ProfileDocument) -> None:
+    level = profile_of(given).security[1]
+    assert (level.algorithm, level.seed_len, level.sessions) == ("rotate-xor-4", 8, frozenset({3}))
+
+
+# ---- what is left out has a name and a reason
+
+
+def base() -> Maker:
+    maker = Maker("Odd")
+    maker.sub("Default_Start", 0x10, 1)
+    maker.read("Read_Fine", 0x0101, maker.value("fine", maker.dop("byte", coded(U32, 8)), 3))
+    return maker
+
+
+def test_a_service_that_the_bench_does_not_have_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    maker.service("Forward_Flip", [maker.const("SID", 0xBA, 0)], [maker.const("SID", 0xFA, 0)])
+    maker.job("Flash_All")
+    document = one(maker, tmp_path)
+    assert "no service BA" in left_out(document, "Forward_Flip")
+    assert "program" in left_out(document, "Flash_All")
+    assert isinstance(maker.services[-1], SingleEcuJob)
+    assert "not understood: job (1), service (1)" in document.summary()
+
+
+def test_a_request_that_leaves_open_what_it_asks_for_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    word = maker.dop("word", coded(U32, 16))
+    maker.service(
+        "Read_Any",
+        [maker.const("SID", 0x22, 0), maker.value("number", word, 1)],
+        [maker.const("SID", 0x62, 0), matching("number", 1, 1, 2)],
+    )
+    assert "what it asks for is open: parameter 'number' (VALUE)" in left_out(one(maker, tmp_path), "Read_Any")
+
+
+def test_texts_that_choose_a_sub_function_are_each_imported(tmp_path: Path) -> None:
+    maker = base()
+    kind = maker.dop("kind", coded(U32, 8), texts(hard=1, key_off_on=2, odd=0x44))
+    maker.service(
+        "Reset",
+        [maker.const("SID", 0x11, 0), maker.value("kind", kind, 1)],
+        [maker.const("SID", 0x51, 0), matching("kind", 1, 1, 1)],
+    )
+    document = one(maker, tmp_path)
+    assert profile_of(document).services[0x11].sub_functions == {1, 2}
+    assert "no sub-function 44" in left_out(document, "Reset.odd")
+
+
+def test_an_answer_that_is_no_answer_to_its_request_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    byte = maker.dop("byte2", coded(U32, 8))
+    maker.service(
+        "Read_Wrong",
+        [maker.const("SID", 0x22, 0), maker.const("DID", 0x0300, 1, 16)],
+        [maker.const("SID", 0x62, 0), maker.const("DID", 0x0301, 1, 16), maker.value("wrong", byte, 3)],
+    )
+    maker.service("Read_Silent", [maker.const("SID", 0x22, 0), maker.const("DID", 0x0302, 1, 16)], None)
+    document = one(maker, tmp_path)
+    assert "begins with 62 03 01, not with 62 03 00" in left_out(document, "Read_Wrong")
+    assert "no positive response" in left_out(document, "Read_Silent")
+    assert set(profile_of(document).dids) == {0x0101}
+
+
+def test_two_services_that_tell_one_identifier_differently_are_listed(tmp_path: Path) -> None:
+    maker = base()
+    word = maker.dop("word", coded(U32, 16))
+    maker.read("Read_Fine_Again", 0x0101, maker.value("fine", word, 3))
+    maker.write_data("Write_Long", 0x0101, maker.value("fine", word, 3))
+    document = one(maker, tmp_path)
+    assert "0101 is read by 'Read_Fine'" in left_out(document, "Read_Fine_Again")
+    assert "writes 2 bytes, and 0101 is read as 1" in left_out(document, "Write_Long")
+
+
+def test_a_read_of_several_identifiers_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    maker.service(
+        "Read_Two",
+        [maker.const("SID", 0x22, 0), maker.const("One", 0x0101, 1, 16), maker.const("Two", 0x0102, 3, 16)],
+        [maker.const("SID", 0x62, 0), maker.const("One", 0x0101, 1, 16)],
+    )
+    assert "several identifiers" in left_out(one(maker, tmp_path), "Read_Two")
+
+
+def test_a_text_of_open_length_is_as_short_as_it_may_be(tmp_path: Path) -> None:
+    maker = base()
+    maker.read("Read_Note", 0x0400, maker.value("note", text_field(maker, 2), 3))
+    document = one(maker, tmp_path)
+    assert profile_of(document).dids[0x0400].value == b"  "
+    longer = import_odx(tmp_path / "one.pdx", values={"Read_Note.note": "hello"})
+    assert profile_of(longer).dids[0x0400].value == b"hello"
+
+
+def test_a_routine_that_is_never_started_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    maker.routine("Only_Results", 3, 0x0300)
+    document = one(maker, tmp_path)
+    assert "never started" in left_out(document, "Only_Results")
+    assert 0x31 not in profile_of(document).services
+
+
+def test_a_key_of_a_length_that_no_algorithm_of_the_bench_makes_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    maker.sub("Seed", 0x27, 1, maker.value("seed", maker.dop("seed", coded(U32, 24)), 2))
+    maker.sub("Key", 0x27, 2, asks=[maker.value("key", maker.dop("key", coded(U32, 24)), 2)])
+    maker.sub("Other_Key", 0x27, 4, asks=[maker.value("key", maker.dop("key2", coded(U32, 24)), 2)])
+    maker.sub("Extended_Start", 0x10, 3)
+    document = one(maker, tmp_path)
+    assert "its key has 3 bytes" in left_out(document, "01")
+    assert "no seed" in left_out(document, "03")
+    assert profile_of(document).security[1].seed_len == 3
+
+
+def test_a_seed_that_a_profile_cannot_have_leaves_no_level_and_no_demand_for_it(tmp_path: Path) -> None:
+    maker = base()
+    maker.chart("SECURITY", "Locked", ("unlock", "Locked", "Open"))
+    maker.sub("Seed", 0x27, 1, maker.value("seed", maker.dop("seed", coded(U32, 8)), 2))
+    maker.sub("Key", 0x27, 2, asks=[maker.value("key", maker.dop("key", coded(U32, 8)), 2)], transitions=["unlock"])
+    maker.read("Read_Locked", 0x0500, maker.value("fine", maker.dop("b", coded(U32, 8)), 3), states=["Open"])
+    document = one(maker, tmp_path)
+    assert "1 bytes; a profile takes 2 to 32" in left_out(document, "01")
+    assert "level 01 is not in the profile" in left_out(document, "0500")
+    assert 0x27 not in profile_of(document).services
+
+
+def test_a_state_that_no_service_leads_to_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    maker.chart("SESSION", "Default", ("to_plant", "Default", "Plant"))
+    maker.chart("WEATHER", "Sun", ("to_rain", "Sun", "Rain"))
+    maker.read("Read_Plant", 0x0501, maker.value("fine", maker.dop("b", coded(U32, 8)), 3), states=["Plant"])
+    document = one(maker, tmp_path)
+    assert "no service leads to its state 'Plant'" in left_out(document, "Read_Plant")
+    assert "neither session nor security" in left_out(document, "chart_WEATHER")
+
+
+def test_trouble_codes_of_two_bytes_are_listed(tmp_path: Path) -> None:
+    maker = base()
+    maker.dtcs("short", 16, P0123=(0x0123, "Throttle"))
+    assert "of 16 bits" in left_out(one(maker, tmp_path), "P0123")
+
+
+def test_a_value_of_a_name_that_does_not_fit_is_refused_with_a_suggestion(pdx: Path) -> None:
+    with pytest.raises(LocalMisuse, match=r"did you mean 'Read_Temperature.temperature'"):
+        import_odx(pdx, values={"Read_Temperature.temprature": "3"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("Read_Window.state", "ajar", "there are: closed, open, moving"),
+        ("Read_Position.position", "left", "no value of type A_INT32"),
+        ("dtc.B10A1", "stored", "no status byte"),
+        ("dtc.B10A1", "0x100", "no status byte"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(pdx: Path, name: str, text: str, said: str) -> None:
+    with pytest.raises(LocalMisuse, match=said):
+        import_odx(pdx, values={name: text})
+
+
+def test_identifiers_may_be_said_where_the_document_has_none(tmp_path: Path) -> None:
+    maker = base()
+    del maker.link["CP_UniqueRespIdTable"]
+    path = maker.write(tmp_path / "bare.pdx")
+    with pytest.raises(ConfigError, match="say --request-id and --response-id"):
+        import_odx(path)
+    ids = Identifiers(request_id=0x98DA42F1, response_id=0x98DAF142, functional_ids=(0x98DB33F1,), address=0x42)
+    profile = profile_of(import_odx(path, ids=ids))
+    assert (profile.request_id, profile.response_id, profile.address) == (0x98DA42F1, 0x98DAF142, 0x42)
+
+
+def test_identifiers_of_29_bits_and_no_padding_are_understood(tmp_path: Path) -> None:
+    maker = base()
+    maker.link["CP_UniqueRespIdTable"] = [str(0x18DA42F1), "normal 29-bit", str(0x18DAF142)]
+    maker.link["CP_CanFillerByteHandling"] = "Padding disabled"
+    maker.link["CP_P2Max_Ecu"] = "5000"
+    document = one(maker, tmp_path)
+    profile = profile_of(document)
+    assert (profile.request_id, profile.response_id, profile.padding) == (0x98DA42F1, 0x98DAF142, None)
+    assert profile.timing.p2_ns == 20_000_000
+    assert any("outside of what a profile takes" in finding.why for finding in document.chosen)
+
+
+def test_what_the_document_does_not_say_of_link_and_timing_is_said(tmp_path: Path) -> None:
+    maker = base()
+    maker.link = {"CP_UniqueRespIdTable": maker.link["CP_UniqueRespIdTable"]}
+    document = one(maker, tmp_path)
+    chosen = {finding.name for finding in document.chosen}
+    assert {"p2", "p2_star", "s3", "padding", "address"} <= chosen
+
+
+def test_of_several_variants_one_must_be_named(tmp_path: Path) -> None:
+    maker = base()
+    maker.variants = ["Odd_left", "Odd_right"]
+    path = maker.write(tmp_path / "two.pdx")
+    with pytest.raises(ConfigError, match="say which by --variant: Odd_left, Odd_right, Odd_base"):
+        import_odx(path)
+    with pytest.raises(ConfigError, match="no variant 'Odd_middle'"):
+        import_odx(path, variant="Odd_middle")
+    assert import_odx(path, variant="Odd_right").head["title"] == "Odd_right"
+
+
+def test_a_base_variant_is_taken_where_no_ecu_variant_is(tmp_path: Path) -> None:
+    maker = base()
+    maker.variants = []
+    assert one(maker, tmp_path).head["title"] == "Odd, described by others"
+
+
+def test_names_with_anything_in_them_stay_in_their_line(tmp_path: Path) -> None:
+    maker = base()
+    byte = maker.dop("b2", coded(U32, 8), linear(0, 2, U32), unit="#/s: {x}")
+    maker.read("Read_Odd", 0x0600, maker.value("odd", byte, 3), long_name='no: "yes" # \\ {a}\nnext: \u2028 ümlaut')
+    document = one(maker, tmp_path)
+    assert profile_of(document).dids[0x0600].name == 'no: "yes" # \\ {a} next: ümlaut'
+
+
+def test_text_types_of_two_bytes_a_letter_are_understood(tmp_path: Path) -> None:
+    maker = base()
+    maker.read("Read_Wide", 0x0601, maker.value("wide", maker.dop("wide", coded(UNICODE, 64)), 3))
+    maker.read("Read_Narrow", 0x0602, maker.value("narrow", maker.dop("narrow", coded(ASCII, 24)), 3))
+    path = maker.write(tmp_path / "wide.pdx")
+    profile = profile_of(import_odx(path, values={"Read_Wide.wide": "Tür!", "Read_Narrow.narrow": "abc"}))
+    assert profile.dids[0x0601].value == "Tür!".encode("utf-16-be")
+    assert profile.dids[0x0602].value == b"abc"
