@@ -227,7 +227,7 @@ def _table(console: Console, heading: str, findings: Sequence[Finding], style: s
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    from ecu_sim.importing.yaml_text import clean  # noqa: PLC0415
+    from ecu_sim.importing.document import clean  # noqa: PLC0415
 
     if not findings:
         return

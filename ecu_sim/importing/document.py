@@ -6,8 +6,20 @@ An importer fills it from its source; `yaml_text` writes it. Everything that the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+NAME_MAX = 100
+"""A name of a source may be a paragraph; the rest of it is in the source."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufeff\ufffe\uffff]+")
+"""What may not stand in a file, nor steer the terminal that shows it."""
+
+
+def clean(text: str, *, limit: int = NAME_MAX) -> str:
+    """Return a source's text as it may stand in a file and on a terminal: one line, no control characters, not endless."""
+    line = " ".join(CONTROL.sub(" ", text).split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 @dataclass(frozen=True, slots=True)

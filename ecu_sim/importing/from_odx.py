@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ecu_sim.importing.document import Entry, Hex, ProfileDocument, Value
+from ecu_sim.importing.document import Entry, Hex, ProfileDocument, Value, clean
 from ecu_sim.importing.link import Identifiers, set_address
 from ecu_sim.importing.odx_file import choose_layer, open_database, plain_name
 from ecu_sim.importing.odx_link import doip_address, read_link
@@ -105,7 +105,7 @@ def _dtcs(layer: Any, into: Import) -> None:
                 )
                 continue
             status = _status(into.given, dtc.short_name)
-            name = dtc.text.text if dtc.text is not None and dtc.text.text else plain_name(dtc)
+            name = clean(dtc.text.text if dtc.text is not None else "") or plain_name(dtc)
             shown = f"{dtc.display_trouble_code or dtc.short_name}"
             old = document.section("dtcs").setdefault(code, Entry({"name": name, "status": Hex(status)}, shown))
             if old.keys["name"] != name:

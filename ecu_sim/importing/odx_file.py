@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from ecu_sim.importing.document import clean
 from wire.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -189,4 +190,4 @@ def said(error: Exception) -> str:
 
 def plain_name(thing: Any) -> str:
     """Return the name that people know: the long name where there is one."""
-    return str(thing.long_name or thing.short_name)
+    return clean(str(thing.long_name or thing.short_name))

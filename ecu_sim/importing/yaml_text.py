@@ -9,20 +9,17 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
-from ecu_sim.importing.document import SECTIONS, Entry, Finding, Hex, ProfileDocument, Value
+from ecu_sim.importing.document import CONTROL, SECTIONS, Entry, Finding, Hex, ProfileDocument, Value, clean
 
 LINE_MAX = 130
 """Longer entries are written as a block."""
 HEX_BYTES_A_LINE = 32
 IN_ORDER = ("dtcs",)
 """Sections whose order is a fact: a unit reports its trouble codes in it."""
-NAME_MAX = 100
-"""A name of a source may be a paragraph; the rest of it is in the source."""
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./()-]*(?: [A-Za-z0-9_./()-]+)*")
 _WORDS_OF_YAML = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"})
 _NUMBER = re.compile(r"[0-9]+|[0-9]+E[0-9]+")
 """A key in hex that looks like a number of another base; nobody takes services for such."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufeff\ufffe\uffff]+")
 
 
 def yaml_text(document: ProfileDocument, source: str) -> str:
@@ -31,24 +28,22 @@ def yaml_text(document: ProfileDocument, source: str) -> str:
     for key, value in document.head.items():
         comment = clean(document.comments.get(key, ""), limit=300)
         lines.append(_line(f"{key}: {_flow(value)}", comment))
-    for section, (digits, _, _) in SECTIONS.items():
-        entries = document.sections.get(section)
-        if entries:
-            lines.append(f"{section}:")
-            for number in entries if section in IN_ORDER else sorted(entries):
-                key = f"{number:0{digits}X}"
-                lines += _entry(
-                    f'"{key}"' if _NUMBER.fullmatch(key) and section != "services" else key, entries[number]
-                )
+    for section in SECTIONS:
+        lines += _section(section, document.sections.get(section, {}))
     lines += _findings("Chosen, because the source does not say", document.chosen)
     lines += _findings("not_imported: what the source says and this profile does not", document.left_out)
     return "\n".join(lines) + "\n"
 
 
-def clean(text: str, *, limit: int = NAME_MAX) -> str:
-    """Return a source's text as it may stand in a file and on a terminal: one line, no control characters, not endless."""
-    line = " ".join(_CONTROL.sub(" ", text).split())
-    return line if len(line) <= limit else line[: limit - 3] + "..."
+def _section(section: str, entries: Mapping[int, Entry]) -> list[str]:
+    if not entries:
+        return ["services: {}"] if section == "services" else []  # a profile always says what it offers
+    lines, digits = [f"{section}:"], SECTIONS[section][0]
+    for number in entries if section in IN_ORDER else sorted(entries):
+        key = f"{number:0{digits}X}"
+        quoted = _NUMBER.fullmatch(key) and section != "services"
+        lines += _entry(f'"{key}"' if quoted else key, entries[number])
+    return lines
 
 
 def _entry(key: str, entry: Entry) -> list[str]:
@@ -94,6 +89,7 @@ def _flow(value: Value) -> str:
 
 
 def _text(text: str) -> str:
+    text = CONTROL.sub(" ", text)
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS_OF_YAML:
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -11,6 +11,7 @@ from talk_file import FUNCTIONAL_ID, MS, REQUEST_ID, RESPONSE_ID, Line, Recorder
 
 from ecu_sim.importing.document import ProfileDocument
 from ecu_sim.importing.from_trace import clone
+from ecu_sim.importing.multi_did import split_answer
 from ecu_sim.importing.replay import Played, replay
 from ecu_sim.importing.talks import Pair, Talk, find_pairs, read_talk
 from ecu_sim.importing.yaml_text import yaml_text
@@ -131,10 +132,22 @@ def test_answers_to_several_identifiers_are_taken_apart() -> None:
 
 
 def test_what_cannot_be_taken_apart_is_listed() -> None:
-    recorder = talked().ask("22 01 01 01 02", "62 01 01 01 02 01 02 AA")
+    recorder = talked().ask("22 01 01 01 02", "62 01 01 AA 01 02 BB 01 02 CC")
     cloned = Cloned(recorder.lines)
     assert "nothing tells where one ends" in cloned.left_out("01 01 01 02")
     assert len(cloned.played.different) == 1
+
+
+def test_answers_in_which_some_are_missing_are_taken_apart_where_no_other_reading_is() -> None:
+    recorder = talked().ask("22 01 01 01 02 01 03", "62 01 01 AA 01 03 BB").ask("22 01 02", "7F 22 31")
+    cloned = Cloned(recorder.ask("22 01 01", "62 01 01 AA").lines).equal()
+    assert {number: did.value.hex() for number, did in cloned.profile.dids.items()} == {0x0101: "aa", 0x0103: "bb"}
+
+
+def test_an_answer_with_too_many_readings_is_left_alone() -> None:
+    request = b"\x22" + b"\x01\x01" * 30
+    assert split_answer(request, b"\x62" + b"\x01" * 200, {}) is None
+    assert split_answer(request, b"\x62\x02\x02\x02", {}) is None
 
 
 def test_a_session_that_an_identifier_is_not_in_is_kept() -> None:

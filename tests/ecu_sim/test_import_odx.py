@@ -10,8 +10,24 @@ import odxtools
 import pytest
 from ecu_bench import Ecu, refused
 from odx_door import door, text_field
-from odx_maker import ASCII, U32, UNICODE, Maker, SingleEcuJob, coded, linear, matching, texts
+from odx_maker import (
+    ASCII,
+    U32,
+    UNICODE,
+    Limit,
+    Maker,
+    SingleEcuJob,
+    coded,
+    key_param,
+    linear,
+    matching,
+    struct_param,
+    texts,
+)
+from odxtools.internalconstr import InternalConstr
+from odxtools.parameters.systemparameter import SystemParameter
 
+from ecu_sim.importing import odx_requests
 from ecu_sim.importing.document import ProfileDocument
 from ecu_sim.importing.from_odx import import_odx
 from ecu_sim.importing.link import Identifiers
@@ -417,3 +433,194 @@ def test_text_types_of_two_bytes_a_letter_are_understood(tmp_path: Path) -> None
     profile = profile_of(import_odx(path, values={"Read_Wide.wide": "Tür!", "Read_Narrow.narrow": "abc"}))
     assert profile.dids[0x0601].value == "Tür!".encode("utf-16-be")
     assert profile.dids[0x0602].value == b"abc"
+
+
+# ---- complex data
+
+
+def test_fields_and_choices_are_as_short_as_they_may_be_and_the_first(tmp_path: Path) -> None:
+    maker = base()
+    byte = maker.dop("b", coded(U32, 8))
+    item = maker.structure("item", maker.value("one", byte, 0, default="7"), maker.value("two", byte, 1))
+    maker.read("Read_Open", 0x0700, maker.value("items", maker.field("open", item, 2), 3))
+    maker.read("Read_Static", 0x0701, maker.value("items", maker.static_field("static", item, 3, 2), 3))
+    maker.read("Read_Counted", 0x0702, maker.value("items", maker.counted_field("counted", item, byte), 3))
+    maker.read(
+        "Read_Choice", 0x0703, maker.value("choice", maker.mux("choice", byte, first=(4, item), second=(5, item)), 3)
+    )
+    code = maker.dtcs("codes", B1000=(0x900000, "Bulb"))
+    maker.read("Read_Last_Code", 0x0704, maker.value("code", code, 3))
+    dids = profile_of(one(maker, tmp_path)).dids
+    values = {number: did.value.hex() for number, did in dids.items() if number >= 0x0700}
+    assert values == {
+        0x0700: "07000700",
+        0x0701: "070007000700",
+        0x0702: "00",
+        0x0703: "040700",
+        0x0704: "900000",
+    }
+
+
+def test_many_values_of_one_identifier_are_named_in_part(tmp_path: Path) -> None:
+    maker = base()
+    byte = maker.dop("b", coded(U32, 8))
+    maker.read("Read_Many", 0x0700, *(maker.value(f"value_{number}", byte, 3 + number) for number in range(40)))
+    document = one(maker, tmp_path)
+    assert len(profile_of(document).dids[0x0700].value) == 40
+    assert "and 36 more" in yaml_text(document, "x")
+
+
+def test_a_parameter_that_only_a_tester_knows_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    byte = maker.dop("b", coded(U32, 8))
+    maker.read(
+        "Read_Clock",
+        0x0700,
+        SystemParameter(short_name="now", byte_position=3, dop_ref=maker.ref(byte), sysparam="SECOND"),
+    )
+    empty = maker.dtcs("none")
+    maker.read("Read_No_Code", 0x0701, maker.value("code", empty, 3))
+    maker.read("Read_Nothing", 0x0702, maker.value("choice", maker.mux("nothing", byte), 3))
+    document = one(maker, tmp_path)
+    assert "of the kind SYSTEM" in left_out(document, "Read_Clock")
+    assert "none is described" in left_out(document, "Read_No_Code")
+    assert "is a Multiplexer, which the importer does not fill in" in left_out(document, "Read_Nothing")
+
+
+def test_a_value_that_nothing_fits_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    impossible = InternalConstr(
+        lower_limit=Limit(value_raw="9", value_type=U32),
+        upper_limit=Limit(value_raw="5", value_type=U32),
+        value_type=U32,
+    )
+    never = maker.dop("never", coded(U32, 8), constraint=impossible)
+    maker.read("Read_Never", 0x0700, maker.value("never", never, 3))
+    assert "no value was found" in left_out(one(maker, tmp_path), "Read_Never")
+
+
+def test_a_value_that_is_read_back_as_another_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    maker.read("Read_Steps", 0x0700, maker.value("steps", maker.dop("steps", coded(U32, 8), linear(0, 0.5)), 3))
+    path = maker.write(tmp_path / "steps.pdx")
+    document = import_odx(path, values={"Read_Steps.steps": "3.3"})
+    assert "steps set to 3.3 is read back as 3.5" in left_out(document, "Read_Steps")
+    with pytest.raises(LocalMisuse, match="no value of type"):
+        import_odx(path, values={"Read_Steps.steps": "half"})
+
+
+def test_a_value_that_is_too_large_for_its_bytes_is_listed(tmp_path: Path) -> None:
+    maker = base()
+    maker.read("Read_Byte", 0x0700, maker.value("byte", maker.dop("b", coded(U32, 8)), 3))
+    document = import_odx(maker.write(tmp_path / "byte.pdx"), values={"Read_Byte.byte": "300"})
+    assert left_out(document, "Read_Byte")
+
+
+def test_odd_services_are_listed_each_with_its_reason(tmp_path: Path) -> None:
+    maker = base()
+    word, byte = maker.dop("w", coded(U32, 16)), maker.dop("b", coded(U32, 8))
+    maker.sub("Session_Zero", 0x10, 0)
+    maker.sub("Level_7F", 0x27, 0x7F)
+    maker.sub("Level_1_Again", 0x27, 0x00)
+    maker.read("Not_For_Use", 0x0700, maker.value("byte", byte, 3), executable=False)
+    maker.write_data("Write_Nothing", 0x0701)
+    maker.service(
+        "Write_Told_More",
+        [maker.const("SID", 0x2E, 0), maker.const("DID", 0x0702, 1, 16), maker.value("word", word, 3)],
+        [maker.const("SID", 0x6E, 0), maker.const("DID", 0x0702, 1, 16), maker.value("more", byte, 3)],
+    )
+    maker.write_data("Write_Once", 0x0703, maker.value("word", word, 3))
+    maker.write_data("Write_Twice", 0x0703, maker.value("word", word, 3))
+    maker.routine("Routine_Four", 4, 0x0300)
+    maker.routine("Routine_Start", 1, 0x0301, maker.value("result", byte, 4))
+    maker.routine("Routine_Start_Again", 1, 0x0301)
+    maker.routine("Routine_Stop", 2, 0x0301, asks=[maker.value("how", byte, 4)])
+    document = one(maker, tmp_path)
+    for name, said in (
+        ("Session_Zero", "session 00"),
+        ("Level_7F", "7F is no level"),
+        ("Level_1_Again", "00 is no level"),
+        ("Not_For_Use", "cannot be executed"),
+        ("Write_Nothing", "no data"),
+        ("Write_Told_More", "more than the identifier"),
+        ("Write_Twice", "another service as well"),
+        ("Routine_Four", "sub-function 04"),
+        ("Routine_Start_Again", "another service for sub-function 01"),
+        ("Routine_Stop", "options are taken when a routine is started"),
+    ):
+        assert said in left_out(document, name), name
+    assert profile_of(document).routines[0x0301].stoppable
+
+
+def test_conditions_that_a_profile_cannot_hold_are_listed(tmp_path: Path) -> None:
+    maker = base()
+    maker.chart("SESSION", "Default", ("to_extended", "Default", "Extended"), ("to_more", "Extended", "More"))
+    maker.chart("SECURITY", "Locked", ("unlock_1", "Locked", "One"), ("unlock_3", "Locked", "Three"))
+    key = maker.dop("k", coded(U32, 64))
+    maker.sub("Extended", 0x10, 3, transitions=["to_extended"])
+    maker.sub("More", 0x10, 4, transitions=["to_more"], states=["Extended"])
+    for level, name in ((1, "unlock_1"), (3, "unlock_3")):
+        maker.sub(f"Seed_{level}", 0x27, level, maker.value("seed", key, 2), states=["Extended"])
+        maker.sub(f"Key_{level}", 0x27, level + 1, asks=[maker.value("key", key, 2)], transitions=[name])
+    maker.sub("Reset_Hard", 0x11, 1, states=["Extended"])
+    maker.sub("Reset_Soft", 0x11, 3)
+    maker.sub("Silence", 0x28, 3, asks=[maker.const("type", 1, 2)], states=["Extended", "More"])
+    byte = maker.dop("b", coded(U32, 8))
+    maker.read("Read_Either", 0x0700, maker.value("byte", byte, 3), states=["One", "Three"])
+    maker.read("Read_Any", 0x0701, maker.value("byte", byte, 3), states=["Locked", "One"])
+    document = one(maker, tmp_path)
+    profile = profile_of(document)
+    assert "every session follow" in left_out(document, "More")
+    assert "conditions of their own" in left_out(document, "service 11")
+    assert "levels 01, 03; a profile names one" in left_out(document, "Read_Either")
+    assert profile.services[0x28].access.sessions == {3, 4}
+    assert profile.dids[0x0700].read.security == 1  # type: ignore[union-attr]
+    assert profile.dids[0x0701].read.security is None  # type: ignore[union-attr]
+    assert profile.security[3].sessions == {3}
+
+
+def test_one_row_of_a_table_may_be_all_that_is_asked_for(tmp_path: Path) -> None:
+    maker = base()
+    word = maker.dop("w", coded(U32, 16))
+    table = maker.table("rows", word, lamp=(0x0800, maker.structure("lamp", maker.value("lamp", word, 0))))
+    maker.service(
+        "Read_Key_Alone",
+        [maker.const("SID", 0x22, 0), key_param(maker, "which", table, 1)],
+        [maker.const("SID", 0x62, 0), key_param(maker, "which", table, 1), maker.value("rest", word, 3)],
+    )
+    maker.service(
+        "Read_First_Row",
+        [maker.const("SID", 0x22, 0), maker.const("DID", 0x0800, 1, 16)],
+        [maker.const("SID", 0x62, 0), key_param(maker, "which", table, 1), struct_param("data", "which", 3)],
+    )
+    document = one(maker, tmp_path)
+    assert profile_of(document).dids[0x0800].value == b"\0\0"
+
+
+def test_more_choices_than_anybody_has_are_not_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(odx_requests, "MAX_CHOICES", 1)
+    document = import_odx(door().write(tmp_path / "door.pdx"))
+    assert "has 2 choices; 1 are read" in left_out(document, "Read_Measured")
+
+
+def test_codes_named_twice_and_codes_that_no_profile_takes_are_listed(tmp_path: Path) -> None:
+    maker = base()
+    maker.dtcs("one", A=(0x010203, "First"), Z=(0xFFFFFF, "All of them"))
+    maker.dtcs("two", B=(0x010203, "Second"))
+    document = one(maker, tmp_path)
+    assert "FFFFFF of 24 bits" in left_out(document, "Z")
+    assert "is 'First' already" in left_out(document, "B")
+
+
+def test_a_level_without_a_seed_is_no_service(tmp_path: Path) -> None:
+    maker = base()
+    maker.sub("Key", 0x27, 2, asks=[maker.value("key", maker.dop("key", coded(U32, 32)), 2)])
+    document = one(maker, tmp_path)
+    assert 0x27 not in profile_of(document).services
+
+
+def test_a_document_whose_reads_are_all_left_out_offers_no_read(tmp_path: Path) -> None:
+    maker = Maker("Odd")
+    maker.sub("Default_Start", 0x10, 1)
+    maker.service("Read_Silent", [maker.const("SID", 0x22, 0), maker.const("DID", 0x0302, 1, 16)], None)
+    assert set(profile_of(one(maker, tmp_path)).services) == {0x10}

@@ -23,6 +23,7 @@ from odxtools.compumethods.linearcompumethod import LinearCompuMethod
 from odxtools.compumethods.texttablecompumethod import TexttableCompuMethod
 from odxtools.database import Database
 from odxtools.dataobjectproperty import DataObjectProperty
+from odxtools.determinenumberofitems import DetermineNumberOfItems
 from odxtools.diagdatadictionaryspec import DiagDataDictionarySpec
 from odxtools.diaglayercontainer import DiagLayerContainer
 from odxtools.diaglayers.basevariant import BaseVariant
@@ -35,8 +36,12 @@ from odxtools.diaglayers.protocolraw import ProtocolRaw
 from odxtools.diagnostictroublecode import DiagnosticTroubleCode
 from odxtools.diagservice import DiagService
 from odxtools.dtcdop import DtcDop
+from odxtools.dynamiclengthfield import DynamicLengthField
 from odxtools.endofpdufield import EndOfPduField
 from odxtools.minmaxlengthtype import MinMaxLengthType
+from odxtools.multiplexer import Multiplexer
+from odxtools.multiplexercase import MultiplexerCase
+from odxtools.multiplexerswitchkey import MultiplexerSwitchKey
 from odxtools.nameditemlist import NamedItemList
 from odxtools.odxlink import DocType, OdxDocFragment, OdxLinkId, OdxLinkRef
 from odxtools.odxtypes import DataType
@@ -60,6 +65,7 @@ from odxtools.state import State
 from odxtools.statechart import StateChart
 from odxtools.statetransition import StateTransition
 from odxtools.statetransitionref import StateTransitionRef
+from odxtools.staticfield import StaticField
 from odxtools.structure import Structure
 from odxtools.table import Table
 from odxtools.tablerow import TableRow
@@ -132,6 +138,9 @@ class Maker:
         self.dops: list[DataObjectProperty] = []
         self.structures: list[Structure] = []
         self.fields: list[EndOfPduField] = []
+        self.static_fields: list[StaticField] = []
+        self.counted_fields: list[DynamicLengthField] = []
+        self.muxes: list[Multiplexer] = []
         self.tables: list[Table] = []
         self.dtc_dops: list[DtcDop] = []
         self.units: list[Unit] = []
@@ -213,6 +222,7 @@ class Maker:
         states: Sequence[str] = (),
         transitions: Sequence[str] = (),
         long_name: str | None = None,
+        executable: bool = True,
     ) -> None:
         self.requests.append(
             Request(odx_id=self.id(f"rq.{name}"), short_name=f"RQ_{name}", parameters=NamedItemList(request))
@@ -253,6 +263,7 @@ class Maker:
                 odx_id=self.id(f"sv.{name}"),
                 short_name=name,
                 long_name=long_name,
+                is_executable_raw=executable,
                 request_ref=self.ref(f"rq.{name}"),
                 pos_response_refs=[] if response is None else [self.ref(f"pr.{name}")],
                 neg_response_refs=[self.ref(f"nr.{name}")],
@@ -346,6 +357,52 @@ class Maker:
         )
         return f"field.{name}"
 
+    def static_field(self, name: str, structure: str, count: int, size: int) -> str:
+        self.static_fields.append(
+            StaticField(
+                odx_id=self.id(f"static.{name}"),
+                short_name=name,
+                structure_ref=self.ref(structure),
+                fixed_number_of_items=count,
+                item_byte_size=size,
+            )
+        )
+        return f"static.{name}"
+
+    def counted_field(self, name: str, structure: str, count_dop: str) -> str:
+        self.counted_fields.append(
+            DynamicLengthField(
+                odx_id=self.id(f"counted.{name}"),
+                short_name=name,
+                structure_ref=self.ref(structure),
+                offset=1,
+                determine_number_of_items=DetermineNumberOfItems(byte_position=0, dop_ref=self.ref(count_dop)),
+            )
+        )
+        return f"counted.{name}"
+
+    def mux(self, name: str, key_dop: str, **cases: tuple[int, str]) -> str:
+        self.muxes.append(
+            Multiplexer(
+                odx_id=self.id(f"mux.{name}"),
+                short_name=name,
+                byte_position=1,
+                switch_key=MultiplexerSwitchKey(byte_position=0, dop_ref=self.ref(key_dop)),
+                cases=NamedItemList(
+                    [
+                        MultiplexerCase(
+                            short_name=case,
+                            structure_ref=self.ref(structure),
+                            lower_limit=Limit(value_raw=str(key), value_type=U32),
+                            upper_limit=Limit(value_raw=str(key), value_type=U32),
+                        )
+                        for case, (key, structure) in cases.items()
+                    ]
+                ),
+            )
+        )
+        return f"mux.{name}"
+
     def table(self, name: str, key_dop: str, **rows: tuple[int, str]) -> str:
         self.tables.append(
             Table(
@@ -419,6 +476,9 @@ class Maker:
                     dtc_dops=NamedItemList(self.dtc_dops),
                     structures=NamedItemList(self.structures),
                     end_of_pdu_fields=NamedItemList(self.fields),
+                    static_fields=NamedItemList(self.static_fields),
+                    dynamic_length_fields=NamedItemList(self.counted_fields),
+                    muxs=NamedItemList(self.muxes),
                     tables=NamedItemList(self.tables),
                     unit_spec=UnitSpec(units=NamedItemList(self.units)) if self.units else None,
                 ),
