@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import cli_ecu, cli_portal, cli_serve, cli_vci
+from bench import cli_portal, cli_serve, cli_vci
 
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C ended: 128 and the number of SIGINT."""
@@ -26,7 +26,6 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_vci.app, name="vci")
-app.add_typer(cli_ecu.app, name="ecu")
 
 
 def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
@@ -173,6 +172,17 @@ def schema() -> None:
     from scenarios.schema import scenario_schema  # noqa: PLC0415
 
     typer.echo(json.dumps(scenario_schema(), indent=2))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def ecu(context: typer.Context) -> None:
+    """Make profiles of control units from ODX and PDX files (import), and from traces (clone)."""
+    from bench import cli_ecu  # noqa: PLC0415 - its many options would slow down every other command's start
+
+    cli_ecu.app(args=context.args, prog_name=f"{context.parent.info_name if context.parent else 'sgw-bench'} ecu")
 
 
 app.command()(cli_serve.benches)

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from ecu_sim.importing.talks import Pair
     from ecu_sim.profile import EcuProfile
 
-app = typer.Typer(no_args_is_help=True, help="Make profiles of control units from ODX and PDX files, and from traces.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Make profiles of control units from ODX and PDX files, and from traces.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 SHOWN_FINDINGS = 30
 """Rows of a table on the terminal; the file has them all."""

@@ -146,11 +146,16 @@ def test_without_odxtools_one_sentence_says_what_to_install(
 
 
 def test_the_help_loads_neither_odxtools_nor_the_importers(tmp_path: Path) -> None:
-    script = (
-        "import sys, bench.cli; sys.exit(any(n.startswith(('odxtools', 'ecu_sim', 'rich.table')) for n in sys.modules))"
-    )
+    heavy = ("odxtools", "ecu_sim", "bench.cli_ecu", "rich.table")
+    script = f"import sys, bench.cli; sys.exit(any(name.startswith({heavy}) for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
-    assert in_a_process("ecu", "--help", cwd=tmp_path).returncode == 0
+    for words in (("ecu", "--help"), ("ecu", "-h"), ("ecu", "import", "--help"), ("ecu", "clone", "-h")):
+        done = in_a_process(*words, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert " ".join(("ecu", *words[1:-1])) in done.stdout
+    assert in_a_process("ecu", "steal", cwd=tmp_path).returncode == 2
+    bare = in_a_process("ecu", cwd=tmp_path)
+    assert "import" in bare.stdout + bare.stderr
 
 
 # ---- clone
