@@ -11,7 +11,7 @@ from typing import Literal
 from ecu_sim.importing.document import Entry, Hex, ProfileDocument, Value
 from ecu_sim.importing.link import duration_text
 from ecu_sim.importing.multi_did import split_answer
-from ecu_sim.importing.offered import sub_functions_of
+from ecu_sim.importing.offered import PROFILE_KEYS, sub_functions_of
 from ecu_sim.importing.security_levels import add_level
 from ecu_sim.importing.talks import Talk
 from ecu_sim.importing.trace_head import write_head
@@ -35,6 +35,8 @@ ACTIVE_SESSION_DID = 0xF186
 RUNNING = b"\x01"
 """What the bench's routines say while they run."""
 _MS = 1_000_000
+MEMORY, MEMORY_ENTRIES = "dtc_memory", 32
+"""The key for what all trouble codes share, where profiles have it, and how many codes a memory holds by itself."""
 NOT_IN_SESSION = frozenset({Nrc.serviceNotSupportedInActiveSession, Nrc.subFunctionNotSupportedInActiveSession})
 Take = Literal["first", "last"]
 
@@ -65,6 +67,7 @@ def clone(
     _services(into)
     _dids(into)
     _codes(into)
+    _memory(into)
     _routines(into)
     return into.document, into.moved
 
@@ -142,14 +145,16 @@ def _sub_functions(into: Writing, sid: int, name: str) -> list[Hex]:
     known = sub_functions_of(sid)
     if known is None:
         return []
-    there = []
+    there, refused = [], set[int]()
     for sub, seen in sorted(into.notes.sub_functions.get(sid, {}).items()):
         if all(outcome.nrc in (Nrc.subFunctionNotSupported, Nrc.serviceNotSupported) for outcome in seen.outcomes):
-            continue
-        if sub in known:
+            refused.add(sub)
+        elif sub in known:
             there.append(Hex(sub))
         else:
             into.document.leave_out("sub-function", f"{name} {sub:02X}", "the bench does not have it")
+    if not there and refused & known:  # none listed would mean all of them
+        return [Hex(sub) for sub in sorted(known - refused)]
     return there
 
 
@@ -313,6 +318,22 @@ def _codes(into: Writing) -> None:
         if after and before and set(after) == before:
             keys["stays"] = True
         document.section("dtcs")[code] = Entry(keys)
+
+
+def _memory(into: Writing) -> None:
+    """Say what is true of all trouble codes: which status bits the ECU has, and room for as many codes as it stored."""
+    masks, memory = into.notes.status_availability, dict[str, Value]()
+    if len(set(masks)) > 1:
+        into.document.leave_out("trouble codes", "availability", f"the mask moved; taken: {masks[0]:02X}")
+    if masks and masks[0] != 0xFF:
+        memory["status_availability"] = Hex(masks[0])
+    count = len(into.document.sections.get("dtcs", ()))
+    if count > MEMORY_ENTRIES:
+        memory["entries"] = count
+    if memory and MEMORY in PROFILE_KEYS:
+        into.document.head[MEMORY] = memory
+    elif "status_availability" in memory:
+        into.document.leave_out("trouble codes", "availability", f"{masks[0]:02X}; a profile answers FF")
 
 
 def _routines(into: Writing) -> None:

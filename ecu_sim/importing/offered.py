@@ -6,6 +6,7 @@ import random
 from functools import lru_cache
 
 from ecu_sim.profile import EcuProfile
+from ecu_sim.profile_file import SECTIONS
 from ecu_sim.server import UdsServer
 from ecu_sim.services import SERVICES
 from ecu_sim.vehicle_state import VehicleState
@@ -25,6 +26,10 @@ _BARE = EcuProfile(
     dids={},
     routines={},
 )
+
+
+PROFILE_KEYS = frozenset(key for section in SECTIONS for key in section.KEYS)
+"""Keys of a profile beside those of its head: what is not among them cannot be written."""
 
 
 @lru_cache(maxsize=256)

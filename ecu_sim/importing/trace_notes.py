@@ -49,6 +49,7 @@ class Notes:
     routines: dict[int, dict[int, Seen]] = field(default_factory=dict)
     options: dict[int, int] = field(default_factory=dict)
     dtcs: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    status_availability: list[int] = field(default_factory=list)
     cleared_ns: list[int] = field(default_factory=list)
     seeds: dict[int, Seen] = field(default_factory=dict)
     keys: dict[int, Seen] = field(default_factory=dict)
@@ -151,7 +152,10 @@ def _clear(notes: Notes, exchange: Exchange, outcome: Outcome) -> None:
 
 def _read_codes(notes: Notes, exchange: Exchange, outcome: Outcome) -> None:
     answer = exchange.positive
-    if outcome.nrc is not None or answer is None or exchange.sub_function not in (0x02, 0x0A):
+    if outcome.nrc is not None or answer is None or len(answer) < 3 or exchange.sub_function not in (0x01, 0x02, 0x0A):
+        return
+    notes.status_availability.append(answer[2])
+    if exchange.sub_function == 0x01:
         return
     for at in range(3, len(answer) - 3, 4):
         code = int.from_bytes(answer[at : at + 3], "big")

@@ -9,6 +9,7 @@ import pytest
 from ecu_bench import Ecu, refused
 from talk_file import FUNCTIONAL_ID, MS, REQUEST_ID, RESPONSE_ID, Line, Recorder, frames_of
 
+from ecu_sim.importing import from_trace
 from ecu_sim.importing.document import ProfileDocument
 from ecu_sim.importing.from_trace import clone
 from ecu_sim.importing.multi_did import split_answer
@@ -244,6 +245,19 @@ def test_a_status_that_moved_is_listed() -> None:
     cloned = Cloned(recorder.lines)
     assert "08, 09" in cloned.left_out("C10000")
     assert cloned.left_out("000000") == "no code"
+
+
+def test_status_bits_that_a_unit_has_are_said_where_a_profile_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = "".join(f"{number:06X}09" for number in range(1, 41))
+    recorder = talked().ask("19 01 FF", "59 01 7B 01 00 28").ask("19 02 FF", "59 02 7F" + codes)
+    talk = read_talk(recorder.lines, PAIR)
+    monkeypatch.setattr(from_trace, "PROFILE_KEYS", frozenset())
+    document, _ = clone(talk, title="as it was")
+    told = [finding.why for finding in document.left_out if finding.name == "availability"]
+    assert told == ["the mask moved; taken: 7B", "7B; a profile answers FF"]
+    monkeypatch.setattr(from_trace, "PROFILE_KEYS", frozenset({"dtc_memory"}))
+    document, _ = clone(talk, title="as it is")
+    assert "dtc_memory: {status_availability: 0x7B, entries: 40}" in yaml_text(document, "a trace")
 
 
 def test_a_routine_that_ran_in_the_background_runs_as_long() -> None:
