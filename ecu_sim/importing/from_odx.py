@@ -33,13 +33,20 @@ def import_odx(
 ) -> ProfileDocument:
     """Return the profile of a variant. `values`: physical values by `SERVICE.PARAMETER`. Raises `ConfigError`, `LocalMisuse`."""
     database, warned = open_database(path)
-    layer = choose_layer(database, variant, path)
+    document = import_layer(choose_layer(database, variant, path), ids=ids, values=values, source=str(path))
+    for text in warned:
+        document.leave_out("document", path.name, text)
+    return document
+
+
+def import_layer(
+    layer: Any, *, ids: Identifiers | None = None, values: Mapping[str, str] | None = None, source: str = ""
+) -> ProfileDocument:
+    """Return the profile of a layer that odxtools has read. `source`: what errors call it. Raises as `import_odx`."""
     document, given, ids = ProfileDocument(), Given(values or {}), ids or Identifiers()
     document.head["title"] = plain_name(layer)
     document.head["address"] = None
-    for text in warned:
-        document.leave_out("document", path.name, text)
-    read_link(layer, ids, document, str(path))
+    read_link(layer, ids, document, source)
     request_id = document.head["request_id"]
     assert isinstance(request_id, Hex)
     set_address(document, ids.address, doip_address(layer), request_id.value)
@@ -50,7 +57,7 @@ def import_odx(
         document.leave_out("job", job.short_name, "a program, not a service")
     _finish(layer.short_name, into)
     if not document.sections.get("services"):
-        raise ConfigError(f"{layer.short_name!r} describes no service that the bench knows", path=str(path))
+        raise ConfigError(f"{layer.short_name!r} describes no service that the bench knows", path=source)
     unused = sorted(set(given.values) - given.used)
     if unused:
         raise LocalMisuse(f"no parameter {unused[0]!r} is set by this import{suggestion(unused[0], _paths(document))}")

@@ -29,8 +29,9 @@ from odxtools.parameters.systemparameter import SystemParameter
 
 from ecu_sim.importing import odx_requests
 from ecu_sim.importing.document import ProfileDocument
-from ecu_sim.importing.from_odx import import_odx
+from ecu_sim.importing.from_odx import import_layer, import_odx
 from ecu_sim.importing.link import Identifiers
+from ecu_sim.importing.odx_file import choose_layer
 from ecu_sim.importing.yaml_text import yaml_text
 from ecu_sim.profile import EcuProfile
 from ecu_sim.profile_file import read_profile
@@ -61,8 +62,8 @@ def left_out(document: ProfileDocument, name: str) -> str:
     return next(finding.why for finding in document.left_out if finding.name == name)
 
 
-def one(maker: Maker, tmp_path: Path) -> ProfileDocument:
-    return import_odx(maker.write(tmp_path / "one.pdx"))
+def one(maker: Maker) -> ProfileDocument:
+    return import_layer(choose_layer(maker.database(), None, Path("one.pdx")), source="one.pdx")
 
 
 GIVEN = {
@@ -223,18 +224,18 @@ def base() -> Maker:
     return maker
 
 
-def test_a_service_that_the_bench_does_not_have_is_listed(tmp_path: Path) -> None:
+def test_a_service_that_the_bench_does_not_have_is_listed() -> None:
     maker = base()
     maker.service("Forward_Flip", [maker.const("SID", 0xBA, 0)], [maker.const("SID", 0xFA, 0)])
     maker.job("Flash_All")
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert "no service BA" in left_out(document, "Forward_Flip")
     assert "program" in left_out(document, "Flash_All")
     assert isinstance(maker.services[-1], SingleEcuJob)
     assert "not understood: job (1), service (1)" in document.summary()
 
 
-def test_a_request_that_leaves_open_what_it_asks_for_is_listed(tmp_path: Path) -> None:
+def test_a_request_that_leaves_open_what_it_asks_for_is_listed() -> None:
     maker = base()
     word = maker.dop("word", coded(U32, 16))
     maker.service(
@@ -242,10 +243,10 @@ def test_a_request_that_leaves_open_what_it_asks_for_is_listed(tmp_path: Path) -
         [maker.const("SID", 0x22, 0), maker.value("number", word, 1)],
         [maker.const("SID", 0x62, 0), matching("number", 1, 1, 2)],
     )
-    assert "what it asks for is open: parameter 'number' (VALUE)" in left_out(one(maker, tmp_path), "Read_Any")
+    assert "what it asks for is open: parameter 'number' (VALUE)" in left_out(one(maker), "Read_Any")
 
 
-def test_texts_that_choose_a_sub_function_are_each_imported(tmp_path: Path) -> None:
+def test_texts_that_choose_a_sub_function_are_each_imported() -> None:
     maker = base()
     kind = maker.dop("kind", coded(U32, 8), texts(hard=1, key_off_on=2, odd=0x44))
     maker.service(
@@ -253,12 +254,12 @@ def test_texts_that_choose_a_sub_function_are_each_imported(tmp_path: Path) -> N
         [maker.const("SID", 0x11, 0), maker.value("kind", kind, 1)],
         [maker.const("SID", 0x51, 0), matching("kind", 1, 1, 1)],
     )
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert profile_of(document).services[0x11].sub_functions == {1, 2}
     assert "no sub-function 44" in left_out(document, "Reset.odd")
 
 
-def test_an_answer_that_is_no_answer_to_its_request_is_listed(tmp_path: Path) -> None:
+def test_an_answer_that_is_no_answer_to_its_request_is_listed() -> None:
     maker = base()
     byte = maker.dop("byte2", coded(U32, 8))
     maker.service(
@@ -267,87 +268,86 @@ def test_an_answer_that_is_no_answer_to_its_request_is_listed(tmp_path: Path) ->
         [maker.const("SID", 0x62, 0), maker.const("DID", 0x0301, 1, 16), maker.value("wrong", byte, 3)],
     )
     maker.service("Read_Silent", [maker.const("SID", 0x22, 0), maker.const("DID", 0x0302, 1, 16)], None)
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert "begins with 62 03 01, not with 62 03 00" in left_out(document, "Read_Wrong")
     assert "no positive response" in left_out(document, "Read_Silent")
     assert set(profile_of(document).dids) == {0x0101}
 
 
-def test_two_services_that_tell_one_identifier_differently_are_listed(tmp_path: Path) -> None:
+def test_two_services_that_tell_one_identifier_differently_are_listed() -> None:
     maker = base()
     word = maker.dop("word", coded(U32, 16))
     maker.read("Read_Fine_Again", 0x0101, maker.value("fine", word, 3))
     maker.write_data("Write_Long", 0x0101, maker.value("fine", word, 3))
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert "0101 is read by 'Read_Fine'" in left_out(document, "Read_Fine_Again")
     assert "writes 2 bytes, and 0101 is read as 1" in left_out(document, "Write_Long")
 
 
-def test_a_read_of_several_identifiers_is_listed(tmp_path: Path) -> None:
+def test_a_read_of_several_identifiers_is_listed() -> None:
     maker = base()
     maker.service(
         "Read_Two",
         [maker.const("SID", 0x22, 0), maker.const("One", 0x0101, 1, 16), maker.const("Two", 0x0102, 3, 16)],
         [maker.const("SID", 0x62, 0), maker.const("One", 0x0101, 1, 16)],
     )
-    assert "several identifiers" in left_out(one(maker, tmp_path), "Read_Two")
+    assert "several identifiers" in left_out(one(maker), "Read_Two")
 
 
 def test_a_text_of_open_length_is_as_short_as_it_may_be(tmp_path: Path) -> None:
     maker = base()
     maker.read("Read_Note", 0x0400, maker.value("note", text_field(maker, 2), 3))
-    document = one(maker, tmp_path)
-    assert profile_of(document).dids[0x0400].value == b"  "
-    longer = import_odx(tmp_path / "one.pdx", values={"Read_Note.note": "hello"})
+    assert profile_of(one(maker)).dids[0x0400].value == b"  "
+    longer = import_odx(maker.write(tmp_path / "note.pdx"), values={"Read_Note.note": "hello"})
     assert profile_of(longer).dids[0x0400].value == b"hello"
 
 
-def test_a_routine_that_is_never_started_is_listed(tmp_path: Path) -> None:
+def test_a_routine_that_is_never_started_is_listed() -> None:
     maker = base()
     maker.routine("Only_Results", 3, 0x0300)
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert "never started" in left_out(document, "Only_Results")
     assert 0x31 not in profile_of(document).services
 
 
-def test_a_key_of_a_length_that_no_algorithm_of_the_bench_makes_is_listed(tmp_path: Path) -> None:
+def test_a_key_of_a_length_that_no_algorithm_of_the_bench_makes_is_listed() -> None:
     maker = base()
     maker.sub("Seed", 0x27, 1, maker.value("seed", maker.dop("seed", coded(U32, 24)), 2))
     maker.sub("Key", 0x27, 2, asks=[maker.value("key", maker.dop("key", coded(U32, 24)), 2)])
     maker.sub("Other_Key", 0x27, 4, asks=[maker.value("key", maker.dop("key2", coded(U32, 24)), 2)])
     maker.sub("Extended_Start", 0x10, 3)
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert "its key has 3 bytes" in left_out(document, "01")
     assert "no seed" in left_out(document, "03")
     assert profile_of(document).security[1].seed_len == 3
 
 
-def test_a_seed_that_a_profile_cannot_have_leaves_no_level_and_no_demand_for_it(tmp_path: Path) -> None:
+def test_a_seed_that_a_profile_cannot_have_leaves_no_level_and_no_demand_for_it() -> None:
     maker = base()
     maker.chart("SECURITY", "Locked", ("unlock", "Locked", "Open"))
     maker.sub("Seed", 0x27, 1, maker.value("seed", maker.dop("seed", coded(U32, 8)), 2))
     maker.sub("Key", 0x27, 2, asks=[maker.value("key", maker.dop("key", coded(U32, 8)), 2)], transitions=["unlock"])
     maker.read("Read_Locked", 0x0500, maker.value("fine", maker.dop("b", coded(U32, 8)), 3), states=["Open"])
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert "1 bytes; a profile takes 2 to 32" in left_out(document, "01")
     assert "level 01 is not in the profile" in left_out(document, "0500")
     assert 0x27 not in profile_of(document).services
 
 
-def test_a_state_that_no_service_leads_to_is_listed(tmp_path: Path) -> None:
+def test_a_state_that_no_service_leads_to_is_listed() -> None:
     maker = base()
     maker.chart("SESSION", "Default", ("to_plant", "Default", "Plant"))
     maker.chart("WEATHER", "Sun", ("to_rain", "Sun", "Rain"))
     maker.read("Read_Plant", 0x0501, maker.value("fine", maker.dop("b", coded(U32, 8)), 3), states=["Plant"])
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert "no service leads to its state 'Plant'" in left_out(document, "Read_Plant")
     assert "neither session nor security" in left_out(document, "chart_WEATHER")
 
 
-def test_trouble_codes_of_two_bytes_are_listed(tmp_path: Path) -> None:
+def test_trouble_codes_of_two_bytes_are_listed() -> None:
     maker = base()
     maker.dtcs("short", 16, P0123=(0x0123, "Throttle"))
-    assert "of 16 bits" in left_out(one(maker, tmp_path), "P0123")
+    assert "of 16 bits" in left_out(one(maker), "P0123")
 
 
 def test_a_value_of_a_name_that_does_not_fit_is_refused_with_a_suggestion(pdx: Path) -> None:
@@ -380,22 +380,22 @@ def test_identifiers_may_be_said_where_the_document_has_none(tmp_path: Path) -> 
     assert (profile.request_id, profile.response_id, profile.address) == (0x98DA42F1, 0x98DAF142, 0x42)
 
 
-def test_identifiers_of_29_bits_and_no_padding_are_understood(tmp_path: Path) -> None:
+def test_identifiers_of_29_bits_and_no_padding_are_understood() -> None:
     maker = base()
     maker.link["CP_UniqueRespIdTable"] = [str(0x18DA42F1), "normal 29-bit", str(0x18DAF142)]
     maker.link["CP_CanFillerByteHandling"] = "Padding disabled"
     maker.link["CP_P2Max_Ecu"] = "5000"
-    document = one(maker, tmp_path)
+    document = one(maker)
     profile = profile_of(document)
     assert (profile.request_id, profile.response_id, profile.padding) == (0x98DA42F1, 0x98DAF142, None)
     assert profile.timing.p2_ns == 20_000_000
     assert any("outside of what a profile takes" in finding.why for finding in document.chosen)
 
 
-def test_what_the_document_does_not_say_of_link_and_timing_is_said(tmp_path: Path) -> None:
+def test_what_the_document_does_not_say_of_link_and_timing_is_said() -> None:
     maker = base()
     maker.link = {"CP_UniqueRespIdTable": maker.link["CP_UniqueRespIdTable"]}
-    document = one(maker, tmp_path)
+    document = one(maker)
     chosen = {finding.name for finding in document.chosen}
     assert {"p2", "p2_star", "s3", "padding", "address"} <= chosen
 
@@ -411,17 +411,17 @@ def test_of_several_variants_one_must_be_named(tmp_path: Path) -> None:
     assert import_odx(path, variant="Odd_right").head["title"] == "Odd_right"
 
 
-def test_a_base_variant_is_taken_where_no_ecu_variant_is(tmp_path: Path) -> None:
+def test_a_base_variant_is_taken_where_no_ecu_variant_is() -> None:
     maker = base()
     maker.variants = []
-    assert one(maker, tmp_path).head["title"] == "Odd, described by others"
+    assert one(maker).head["title"] == "Odd, described by others"
 
 
-def test_names_with_anything_in_them_stay_in_their_line(tmp_path: Path) -> None:
+def test_names_with_anything_in_them_stay_in_their_line() -> None:
     maker = base()
     byte = maker.dop("b2", coded(U32, 8), linear(0, 2, U32), unit="#/s: {x}")
     maker.read("Read_Odd", 0x0600, maker.value("odd", byte, 3), long_name='no: "yes" # \\ {a}\nnext: \u2028 ümlaut')
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert profile_of(document).dids[0x0600].name == 'no: "yes" # \\ {a} next: ümlaut'
 
 
@@ -438,7 +438,7 @@ def test_text_types_of_two_bytes_a_letter_are_understood(tmp_path: Path) -> None
 # ---- complex data
 
 
-def test_fields_and_choices_are_as_short_as_they_may_be_and_the_first(tmp_path: Path) -> None:
+def test_fields_and_choices_are_as_short_as_they_may_be_and_the_first() -> None:
     maker = base()
     byte = maker.dop("b", coded(U32, 8))
     item = maker.structure("item", maker.value("one", byte, 0, default="7"), maker.value("two", byte, 1))
@@ -450,7 +450,7 @@ def test_fields_and_choices_are_as_short_as_they_may_be_and_the_first(tmp_path: 
     )
     code = maker.dtcs("codes", B1000=(0x900000, "Bulb"))
     maker.read("Read_Last_Code", 0x0704, maker.value("code", code, 3))
-    dids = profile_of(one(maker, tmp_path)).dids
+    dids = profile_of(one(maker)).dids
     values = {number: did.value.hex() for number, did in dids.items() if number >= 0x0700}
     assert values == {
         0x0700: "07000700",
@@ -461,16 +461,16 @@ def test_fields_and_choices_are_as_short_as_they_may_be_and_the_first(tmp_path: 
     }
 
 
-def test_many_values_of_one_identifier_are_named_in_part(tmp_path: Path) -> None:
+def test_many_values_of_one_identifier_are_named_in_part() -> None:
     maker = base()
     byte = maker.dop("b", coded(U32, 8))
     maker.read("Read_Many", 0x0700, *(maker.value(f"value_{number}", byte, 3 + number) for number in range(40)))
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert len(profile_of(document).dids[0x0700].value) == 40
     assert "and 36 more" in yaml_text(document, "x")
 
 
-def test_a_parameter_that_only_a_tester_knows_is_listed(tmp_path: Path) -> None:
+def test_a_parameter_that_only_a_tester_knows_is_listed() -> None:
     maker = base()
     byte = maker.dop("b", coded(U32, 8))
     maker.read(
@@ -481,13 +481,13 @@ def test_a_parameter_that_only_a_tester_knows_is_listed(tmp_path: Path) -> None:
     empty = maker.dtcs("none")
     maker.read("Read_No_Code", 0x0701, maker.value("code", empty, 3))
     maker.read("Read_Nothing", 0x0702, maker.value("choice", maker.mux("nothing", byte), 3))
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert "of the kind SYSTEM" in left_out(document, "Read_Clock")
     assert "none is described" in left_out(document, "Read_No_Code")
     assert "is a Multiplexer, which the importer does not fill in" in left_out(document, "Read_Nothing")
 
 
-def test_a_value_that_nothing_fits_is_listed(tmp_path: Path) -> None:
+def test_a_value_that_nothing_fits_is_listed() -> None:
     maker = base()
     impossible = InternalConstr(
         lower_limit=Limit(value_raw="9", value_type=U32),
@@ -496,7 +496,7 @@ def test_a_value_that_nothing_fits_is_listed(tmp_path: Path) -> None:
     )
     never = maker.dop("never", coded(U32, 8), constraint=impossible)
     maker.read("Read_Never", 0x0700, maker.value("never", never, 3))
-    assert "no value was found" in left_out(one(maker, tmp_path), "Read_Never")
+    assert "no value was found" in left_out(one(maker), "Read_Never")
 
 
 def test_a_value_that_is_read_back_as_another_is_listed(tmp_path: Path) -> None:
@@ -516,7 +516,7 @@ def test_a_value_that_is_too_large_for_its_bytes_is_listed(tmp_path: Path) -> No
     assert left_out(document, "Read_Byte")
 
 
-def test_odd_services_are_listed_each_with_its_reason(tmp_path: Path) -> None:
+def test_odd_services_are_listed_each_with_its_reason() -> None:
     maker = base()
     word, byte = maker.dop("w", coded(U32, 16)), maker.dop("b", coded(U32, 8))
     maker.sub("Session_Zero", 0x10, 0)
@@ -535,7 +535,7 @@ def test_odd_services_are_listed_each_with_its_reason(tmp_path: Path) -> None:
     maker.routine("Routine_Start", 1, 0x0301, maker.value("result", byte, 4))
     maker.routine("Routine_Start_Again", 1, 0x0301)
     maker.routine("Routine_Stop", 2, 0x0301, asks=[maker.value("how", byte, 4)])
-    document = one(maker, tmp_path)
+    document = one(maker)
     for name, said in (
         ("Session_Zero", "session 00"),
         ("Level_7F", "7F is no level"),
@@ -552,7 +552,7 @@ def test_odd_services_are_listed_each_with_its_reason(tmp_path: Path) -> None:
     assert profile_of(document).routines[0x0301].stoppable
 
 
-def test_conditions_that_a_profile_cannot_hold_are_listed(tmp_path: Path) -> None:
+def test_conditions_that_a_profile_cannot_hold_are_listed() -> None:
     maker = base()
     maker.chart("SESSION", "Default", ("to_extended", "Default", "Extended"), ("to_more", "Extended", "More"))
     maker.chart("SECURITY", "Locked", ("unlock_1", "Locked", "One"), ("unlock_3", "Locked", "Three"))
@@ -568,7 +568,7 @@ def test_conditions_that_a_profile_cannot_hold_are_listed(tmp_path: Path) -> Non
     byte = maker.dop("b", coded(U32, 8))
     maker.read("Read_Either", 0x0700, maker.value("byte", byte, 3), states=["One", "Three"])
     maker.read("Read_Any", 0x0701, maker.value("byte", byte, 3), states=["Locked", "One"])
-    document = one(maker, tmp_path)
+    document = one(maker)
     profile = profile_of(document)
     assert "every session follow" in left_out(document, "More")
     assert "conditions of their own" in left_out(document, "service 11")
@@ -579,7 +579,7 @@ def test_conditions_that_a_profile_cannot_hold_are_listed(tmp_path: Path) -> Non
     assert profile.security[3].sessions == {3}
 
 
-def test_one_row_of_a_table_may_be_all_that_is_asked_for(tmp_path: Path) -> None:
+def test_one_row_of_a_table_may_be_all_that_is_asked_for() -> None:
     maker = base()
     word = maker.dop("w", coded(U32, 16))
     table = maker.table("rows", word, lamp=(0x0800, maker.structure("lamp", maker.value("lamp", word, 0))))
@@ -593,7 +593,7 @@ def test_one_row_of_a_table_may_be_all_that_is_asked_for(tmp_path: Path) -> None
         [maker.const("SID", 0x22, 0), maker.const("DID", 0x0800, 1, 16)],
         [maker.const("SID", 0x62, 0), key_param(maker, "which", table, 1), struct_param("data", "which", 3)],
     )
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert profile_of(document).dids[0x0800].value == b"\0\0"
 
 
@@ -603,24 +603,24 @@ def test_more_choices_than_anybody_has_are_not_gone_through(tmp_path: Path, monk
     assert "has 2 choices; 1 are read" in left_out(document, "Read_Measured")
 
 
-def test_codes_named_twice_and_codes_that_no_profile_takes_are_listed(tmp_path: Path) -> None:
+def test_codes_named_twice_and_codes_that_no_profile_takes_are_listed() -> None:
     maker = base()
     maker.dtcs("one", A=(0x010203, "First"), Z=(0xFFFFFF, "All of them"))
     maker.dtcs("two", B=(0x010203, "Second"))
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert "FFFFFF of 24 bits" in left_out(document, "Z")
     assert "is 'First' already" in left_out(document, "B")
 
 
-def test_a_level_without_a_seed_is_no_service(tmp_path: Path) -> None:
+def test_a_level_without_a_seed_is_no_service() -> None:
     maker = base()
     maker.sub("Key", 0x27, 2, asks=[maker.value("key", maker.dop("key", coded(U32, 32)), 2)])
-    document = one(maker, tmp_path)
+    document = one(maker)
     assert 0x27 not in profile_of(document).services
 
 
-def test_a_document_whose_reads_are_all_left_out_offers_no_read(tmp_path: Path) -> None:
+def test_a_document_whose_reads_are_all_left_out_offers_no_read() -> None:
     maker = Maker("Odd")
     maker.sub("Default_Start", 0x10, 1)
     maker.service("Read_Silent", [maker.const("SID", 0x22, 0), maker.const("DID", 0x0302, 1, 16)], None)
-    assert set(profile_of(one(maker, tmp_path)).services) == {0x10}
+    assert set(profile_of(one(maker)).services) == {0x10}
