@@ -225,9 +225,15 @@ def _profile(document: ProfileDocument, target: Path) -> EcuProfile:
     """Read what would be written: a file that does not load is never made."""
     from ecu_sim.importing.yaml_text import yaml_text  # noqa: PLC0415
     from ecu_sim.profile_file import read_profile  # noqa: PLC0415
-    from wire.strict_yaml import loads  # noqa: PLC0415
+    from wire.errors import ConfigError  # noqa: PLC0415
+    from wire.strict_yaml import MAX_FILE_BYTES, loads  # noqa: PLC0415
 
-    return read_profile(loads(yaml_text(document, ""), str(target)), target.stem)
+    text = yaml_text(document, "")
+    if len(text.encode()) > MAX_FILE_BYTES:
+        raise ConfigError(
+            f"would have more than {MAX_FILE_BYTES} bytes, and such a profile is not read", path=str(target)
+        )
+    return read_profile(loads(text, str(target)), target.stem)
 
 
 def _table(console: Console, heading: str, findings: Sequence[Finding], style: str) -> None:

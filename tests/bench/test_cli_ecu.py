@@ -101,6 +101,15 @@ def test_a_profile_that_is_there_is_not_written_over(run: Here, pdx: Path, tmp_p
     assert (tmp_path / "door.yaml").read_text() == "mine"
 
 
+def test_a_profile_that_nobody_could_read_is_not_written(
+    run: Here, pdx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wire.strict_yaml.MAX_FILE_BYTES", 1000)
+    done = run("ecu", "import", str(pdx), cwd=tmp_path)
+    assert (done.returncode, "more than 1000 bytes" in done.stderr) == (2, True)
+    assert not (tmp_path / "door.yaml").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
