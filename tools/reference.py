@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ecu_sim.order import ORDER  # noqa: E402
-from ecu_sim.unlock.certificate import CERTIFICATE_CHECKS, CertificateOptions  # noqa: E402
+from ecu_sim.unlock.certificate import CertificateOptions  # noqa: E402
+from ecu_sim.unlock.certificate_checks import CERTIFICATE_CHECKS  # noqa: E402
 from ecu_sim.unlock.sfd import TOKEN_CHECKS, SfdOptions  # noqa: E402
 from ecu_sim.unlock.signed_seed import SignedSeedOptions  # noqa: E402
 from scenarios.expectation import KEYS, KINDS  # noqa: E402

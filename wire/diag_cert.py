@@ -7,6 +7,7 @@ carries the leaf's DER followed by the back-end CA's DER.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 
+from wire.authentication import Exchange, Party
 from wire.errors import RemoteFault
 from wire.token import VIN_LEN, require_number, require_vin
 
@@ -31,6 +33,7 @@ ALGORITHM_INDICATOR = bytes.fromhex("06082a8648ce3d040302").ljust(ALGORITHM_INDI
 
 CHALLENGE_LEN = 32
 COMMUNICATION_CONFIGURATION = 0x00
+"""No session key; see `wire.authentication.Configuration`."""
 _PROOF_DOMAIN = b"sgw-bench/ownership-proof/1\0"
 _SIGNER = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 _VERIFIER = ec.ECDSA(hashes.SHA256())
@@ -137,7 +140,10 @@ def _load(der: bytes) -> x509.Certificate:
 
 
 def prove_ownership(private_key: ec.EllipticCurvePrivateKey, challenge: bytes, vin: str, ecu_address: int) -> bytes:
-    """Return the DER signature over the server's challenge, bound to vehicle and ECU (deterministic, RFC 6979)."""
+    """Return the DER signature over the server's challenge, bound to vehicle and ECU (deterministic, RFC 6979).
+
+    This is the proof of a unidirectional exchange without a session key; any other takes `prove_exchange`.
+    """
     return private_key.sign(_proof_bytes(challenge, vin, ecu_address), _SIGNER)
 
 
@@ -145,8 +151,27 @@ def ownership_proven(
     public_key: ec.EllipticCurvePublicKey, proof: bytes, challenge: bytes, vin: str, ecu_address: int
 ) -> bool:
     """Return whether `proof` is the key's signature over this challenge, vehicle and ECU."""
+    return _signed(public_key, proof, _proof_bytes(challenge, vin, ecu_address))
+
+
+def chain_digest(chain: bytes) -> bytes:
+    """Return what an exchange's proofs cover of the client's certificate field (`Exchange.additional`): whose exchange it is."""
+    return hashlib.sha256(chain).digest()
+
+
+def prove_exchange(private_key: ec.EllipticCurvePrivateKey, exchange: Exchange, party: Party) -> bytes:
+    """Return `party`'s DER signature over a bidirectional exchange, or one with a session key (deterministic, RFC 6979)."""
+    return private_key.sign(exchange.proof_bytes(party), _SIGNER)
+
+
+def exchange_proven(public_key: ec.EllipticCurvePublicKey, proof: bytes, exchange: Exchange, party: Party) -> bool:
+    """Return whether `proof` is the key's own, for this exchange and direction."""
+    return _signed(public_key, proof, exchange.proof_bytes(party))
+
+
+def _signed(public_key: ec.EllipticCurvePublicKey, proof: bytes, data: bytes) -> bool:
     try:
-        public_key.verify(proof, _proof_bytes(challenge, vin, ecu_address), _VERIFIER)
+        public_key.verify(proof, data, _VERIFIER)
     except InvalidSignature:
         return False
     return True

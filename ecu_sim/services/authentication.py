@@ -1,19 +1,34 @@
-"""Authentication 0x29: the gate of the ECU decides; an ECU without a certificate gate does not offer the service."""
+"""Authentication 0x29: the gate of the ECU decides which sub-functions there are, and what they do; without one, none works."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecu_sim.refusal import Refusal
-from ecu_sim.services.request import Request, ServiceSpec, only
-from wire.uds import Nrc
+from ecu_sim.services.request import Request, ServiceSpec
+from wire.uds import AuthenticationTask
 
 if TYPE_CHECKING:
     from ecu_sim.server import UdsServer
 
+WITHOUT_A_LOCK = frozenset(
+    {
+        AuthenticationTask.deAuthenticate,
+        AuthenticationTask.verifyCertificateUnidirectional,
+        AuthenticationTask.proofOfOwnership,
+        AuthenticationTask.transmitCertificate,
+        AuthenticationTask.authenticationConfiguration,
+    }
+)
+"""What a unit knows whose profile offers the service but whose lock does not: each is refused for lack of the lock (0x22)."""
+
+
+def _tasks(server: UdsServer) -> frozenset[int]:
+    gate = server.gate
+    return gate.tasks if gate is not None and gate.tasks else WITHOUT_A_LOCK
+
 
 def _has_no_lock(server: UdsServer, request: Request) -> int:  # noqa: ARG001
-    return server.gate is None
+    return server.gate is None or not server.gate.tasks
 
 
 def _work_ns(server: UdsServer, request: Request) -> int:
@@ -21,11 +36,8 @@ def _work_ns(server: UdsServer, request: Request) -> int:
 
 
 def _serve(server: UdsServer, request: Request) -> bytes:
-    gate = server.gate
-    assert gate is not None
-    record = gate.authenticate(request.sub_function, request.payload[2:], request.now_ns)
-    if record is None:
-        raise Refusal(Nrc.conditionsNotCorrect, "this unit's lock knows no authentication")
+    assert server.gate is not None
+    record = server.gate.authenticate(request.sub_function, request.payload[2:], request.now_ns)
     return bytes((0x69, request.sub_function)) + record
 
 
@@ -33,7 +45,7 @@ SPECS = {
     0x29: ServiceSpec(
         serve=_serve,
         min_len=2,
-        sub_functions=only(0x00, 0x01, 0x03, 0x04, 0x08),
+        sub_functions=_tasks,
         checks={"unit authenticates": _has_no_lock},
         work_ns=_work_ns,
     )

@@ -2,46 +2,41 @@
 
     locked --verifyCertificate--> challenged --proofOfOwnership--> open --deAuthenticate, end, reset, sleep--> locked
 
-A challenge is fresh for each verification, single-use, and runs out. A failed step falls back to where nothing is granted
-(an open grant stays while another certificate is being verified). The X.509 check is an ordered table over the questions of
-`ecu_sim.unlock.certification_path`, one NRC a row: a library's own verifier folds every fault into one error.
+Unidirectional (01): the tester proves itself. Bidirectional (02): the gateway answers with a certificate and a proof of its own,
+over the tester's challenge. A failed step falls back to where nothing is granted (an open grant stays while another certificate
+is being verified). The X.509 check is `ecu_sim.unlock.certificate_checks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import SignatureAlgorithmOID
 
 from ecu_sim.refusal import Refusal
-from ecu_sim.unlock.certification_path import (
-    CA_EXTENSIONS,
-    LEAF_EXTENSIONS,
-    Presented,
-    allows_below,
-    demands_only,
-    is_ca,
-    is_for_clients,
-    issued_by,
-    may_sign,
-    may_sign_certificates,
+from ecu_sim.unlock.certificate_checks import CertificateVerifier
+from ecu_sim.unlock.certificate_grant import CertificateGrant
+from ecu_sim.unlock.certification_path import Presented
+from ecu_sim.unlock.exchanges import (
+    CHALLENGE_LIFETIME_NS,
+    DEFAULT_CHALLENGE_LEN,
+    Choice,
+    Exchanges,
+    GateFault,
+    Open,
+    ephemeral_bytes,
+    long_enough,
+    offered,
 )
 from ecu_sim.unlock.fields import Fields
 from ecu_sim.unlock.gate import Fate, FateTable, GateEvent, GateLog, Grant, WithoutIdentifiers
 from ecu_sim.unlock.trust import TrustStore
+from wire.authentication import Configuration, Exchange, Party, sized
 from wire.clock import NS_PER_S, WallClock
-from wire.diag_cert import (
-    CHALLENGE_LEN,
-    COMMUNICATION_CONFIGURATION,
-    CertificateFormatError,
-    claims_of,
-    decode_chain,
-    ownership_proven,
-)
+from wire.diag_cert import chain_digest, exchange_proven, ownership_proven, prove_exchange
 from wire.entropy import Entropy
+from wire.errors import LocalMisuse
 from wire.token import ALL_SCOPES, Role, Scope
 from wire.uds import AuthenticationReturn, AuthenticationTask, Nrc, Service
 
@@ -59,23 +54,34 @@ CERTIFICATE_FATES: FateTable = {
 }
 """What keeps and what ends a certificate's grant."""
 
+UNI, BOTH = AuthenticationTask.verifyCertificateUnidirectional, AuthenticationTask.verifyCertificateBidirectional
+VERIFYING_TASKS = frozenset((UNI, BOTH, AuthenticationTask.proofOfOwnership, AuthenticationTask.transmitCertificate))
+"""Sub-functions over which the gateway verifies a signature or makes one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateOptions:
-    """The scheme's profile values. `enhanced_max_scope`: what a transmitted enhanced-rights certificate may add.
+    """The scheme's profile values. `enhanced_max_scope`: what a transmitted enhanced-rights certificate may add. `known_scopes`:
+    the rights that this unit has to give.
 
     `unset_clock_refuses=False`: a gateway whose clock is not set checks no dates. Its grant then ends, by its own monotonic time,
-    so long after it began as the shortest certificate of the chain is valid from begin to end.
+    so long after it began as the shortest certificate of the chain is valid from begin to end. `mutual`: whether the gateway
+    proves itself too (02); `required` offers no 01. `session_key`: whether an exchange may, or has to, agree on a session key.
     """
 
     refusal_nrc: int = Nrc.authenticationRequired
-    challenge_lifetime_ns: int = 30 * NS_PER_S
+    challenge_lifetime_ns: int = CHALLENGE_LIFETIME_NS
+    challenge_len: int = DEFAULT_CHALLENGE_LEN
     verification_ns: int = 60_000_000
     ends_on_terminal_15: bool = False
     unset_clock_refuses: bool = True
     min_role: int = Role.AFTER_MARKET
     enhanced_evaluation_id: int = 0x0001
     enhanced_max_scope: int = ALL_SCOPES
+    known_scopes: int = ALL_SCOPES
+    mutual: Choice = "never"
+    session_key: Choice = "never"
+    fails: frozenset[GateFault] = frozenset()
 
     def fates(self) -> FateTable:
         """Return the event table with this profile's switches."""
@@ -83,17 +89,48 @@ class CertificateOptions:
         return {**CERTIFICATE_FATES, GateEvent.TERMINAL_15_OFF: fate}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Challenged:
-    """A verified certificate whose owner has yet to prove that the key is theirs."""
+@dataclass(frozen=True, slots=True)
+class GatewayIdentity:
+    """What a gateway proves itself with: a key, and the certificate field that goes with it (`wire.diag_cert.encode_chain`)."""
 
-    presented: Presented
-    challenge: bytes
-    until_ns: int
+    key: ec.EllipticCurvePrivateKey
+    chain: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A request of verifyCertificate, either direction."""
+
+    task: int
+    configuration: int
+    chain: bytes
+    client_challenge: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A request of proofOfOwnership, and the exchange that it closes (None: there was none)."""
+
+    proof: bytes
+    client_ephemeral: bytes
+    opened: Open | None
+
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange as it ends."""
+        assert self.opened is not None
+        return replace(self.opened.exchange, client_ephemeral=self.client_ephemeral)
+
+    @property
+    def presented(self) -> Presented:
+        """The chain that was verified before."""
+        assert self.opened is not None
+        assert isinstance(self.opened.about, Presented)
+        return self.opened.about
 
 
 class CertificateGate(WithoutIdentifiers):
-    """The lock of one gateway with address `ecu_address` in the vehicle `vin`."""
+    """The lock of one gateway with address `ecu_address` in the vehicle `vin`. `identity`: where it proves itself too."""
 
     name = "certificate"
 
@@ -106,34 +143,39 @@ class CertificateGate(WithoutIdentifiers):
         clock: WallClock,
         entropy: Entropy,
         options: CertificateOptions | None = None,
+        identity: GatewayIdentity | None = None,
     ) -> None:
         self.vin = vin
         self.ecu_address = ecu_address
         self.trust = trust
         self.clock = clock
-        self.options = options or CertificateOptions()
-        self.refusal_nrc = self.options.refusal_nrc
+        self.options = options = options or CertificateOptions()
+        if options.mutual != "never" and identity is None:
+            raise LocalMisuse("a gateway that is to prove itself (mutual) needs an identity")
+        self.identity = identity
+        self.refusal_nrc = options.refusal_nrc
         self.log = GateLog()
-        self.fates = self.options.fates()
-        self._entropy = entropy
-        self._challenged: _Challenged | None = None
-        self._grant: Grant | None = None
-        self._serials: frozenset[int] = frozenset()
-        self._owner: ec.EllipticCurvePublicKey | None = None
-        self._until_utc_s = 0
-        self._until_ns = 0
-        self._by_own_time = False
+        self.fates = options.fates()
+        self.tasks = offered(options.mutual, UNI, BOTH) | {
+            AuthenticationTask.deAuthenticate,
+            AuthenticationTask.proofOfOwnership,
+            AuthenticationTask.transmitCertificate,
+            AuthenticationTask.authenticationConfiguration,
+        }
+        self.exchanges = Exchanges(options, entropy, self.log)
+        self._verifier = CertificateVerifier(
+            vin=vin, ecu_address=ecu_address, trust=trust, clock=clock, options=options, log=self.log
+        )
+        self._held = CertificateGrant(trust, clock)
 
     # ---- the grant
 
     def grant(self, now_ns: int) -> Grant | None:
         """Return the live grant. The certificate's end and its revocation count at once, whatever the timer does."""
-        if self._grant is not None:
-            if self._has_ended(now_ns):
-                self._end(now_ns, GateEvent.EXPIRY)
-            elif not self._serials.isdisjoint(self.trust.revoked_serials):
-                self._end(now_ns, GateEvent.REVOKED)
-        return self._grant
+        over = self._held.over(now_ns)
+        if over is not None:
+            self._end(now_ns, over)
+        return self._held.current
 
     def minutes_left(self, now_ns: int) -> int:
         """Return whole minutes until the grant ends; 0 when locked."""
@@ -145,100 +187,97 @@ class CertificateGate(WithoutIdentifiers):
         grant = self.grant(now_ns)
         return grant is not None and grant.scope & scope == scope
 
-    def _has_ended(self, now_ns: int) -> bool:
-        """Ask the calendar where it is set, and one's own time where it is not, or was not when the grant began."""
-        if self.clock.is_set:
-            if self.clock.utc_s(now_ns) > self._until_utc_s:
-                return True
-            if not self._by_own_time:
-                return False
-        return now_ns >= self._until_ns
-
-    def _end_ns(self, presented: Presented, now_ns: int) -> int:
-        """Return when what rests on this chain ends by one's own time: a clock that may be lost later still says when."""
-        if self.clock.is_set:
-            return self.clock.first_ns(presented.end_utc_s() + 1)
-        return now_ns + presented.valid_s() * NS_PER_S
+    def session_key(self, now_ns: int) -> bytes | None:
+        """Return the key that the live grant's authentication agreed on, None where there is none."""
+        return self.exchanges.session_key if self.grant(now_ns) is not None else None
 
     def _end(self, now_ns: int, event: GateEvent) -> None:
-        self._grant = None
+        self._held.current = None
+        self.exchanges.keep(None)
         self.log.write(now_ns, "locked", event.value)
 
     # ---- what the tester does
 
     def work_ns(self, sid: int, payload: bytes) -> int:
         """Return the time of a signature check for certificates and proofs, nothing for the rest."""
-        checks = sid == Service.Authentication and len(payload) > 1 and payload[1] & 0x7F in (0x01, 0x03, 0x04)
+        checks = sid == Service.Authentication and len(payload) > 1 and payload[1] & 0x7F in VERIFYING_TASKS
         return self.options.verification_ns if checks else 0
 
-    def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:
+    def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes:
         """Serve one task of 0x29; the answer begins with the authentication return parameter."""
         match task:
             case AuthenticationTask.deAuthenticate:
                 return self._de_authenticate(data, now_ns)
-            case AuthenticationTask.verifyCertificateUnidirectional:
-                return self._verify_certificate(data, now_ns)
             case AuthenticationTask.proofOfOwnership:
                 return self._proof_of_ownership(data, now_ns)
             case AuthenticationTask.transmitCertificate:
                 return self._transmit_certificate(data, now_ns)
             case AuthenticationTask.authenticationConfiguration:
-                _exactly(data, b"")
+                Fields(data).end()
                 return bytes((AuthenticationReturn.authenticationConfigurationAPCE,))
             case _:
-                raise Refusal(Nrc.subFunctionNotSupported, f"authentication task {task:#04x}")
+                return self._verify_certificate(task, data, now_ns)
 
     def _de_authenticate(self, data: bytes, now_ns: int) -> bytes:
-        _exactly(data, b"")
-        if self.grant(now_ns) is None:
-            raise Refusal(Nrc.deAuthenticationFailed, "nobody is authenticated")
-        self._challenged = None
+        Fields(data).end()
+        self.exchanges.require_de_authentication(now_ns, authenticated=self.grant(now_ns) is not None)
+        self.exchanges.forget()
         self.handle_event(GateEvent.DE_AUTHENTICATE, now_ns)
         return bytes((AuthenticationReturn.deAuthenticationSuccessful,))
 
-    def _verify_certificate(self, data: bytes, now_ns: int) -> bytes:
-        """Take commConf, certificate and the client's challenge (may be empty); give a fresh challenge."""
-        self._challenged = None
+    def _verify_certificate(self, task: int, data: bytes, now_ns: int) -> bytes:
+        """Take commConf, certificate and the client's challenge (may be empty in 01); give a fresh challenge, and in 02 a proof."""
+        exchanges = self.exchanges
+        exchanges.forget()
         fields = Fields(data)
-        if fields.byte() != COMMUNICATION_CONFIGURATION:
-            raise Refusal(Nrc.requestOutOfRange, "communication configuration")
-        chain, _client_challenge = fields.sized(), fields.sized()
+        shown = Shown(task=task, configuration=fields.byte(), chain=fields.sized(), client_challenge=fields.sized())
         fields.end()
-        presented = self._checked(chain, now_ns)
-        challenge = self._entropy.token_bytes(CHALLENGE_LEN)
-        self._challenged = _Challenged(
-            presented=presented, challenge=challenge, until_ns=now_ns + self.options.challenge_lifetime_ns
+        for reason, nrc, check in SHOWN_CHECKS:
+            if not check(self, shown):
+                exchanges.refuse(now_ns, reason, nrc)
+        presented = self._verifier.checked(shown.chain, now_ns)
+        challenge = exchanges.challenge(now_ns)
+        ephemeral = exchanges.new_ephemeral(shown.configuration)
+        exchange = Exchange(
+            task=task,
+            configuration=shown.configuration,
+            vin=self.vin,
+            ecu_address=self.ecu_address,
+            server_challenge=challenge,
+            client_challenge=shown.client_challenge,
+            server_ephemeral=ephemeral_bytes(ephemeral),
+            additional=chain_digest(shown.chain),
         )
+        exchanges.open(exchange, ephemeral, now_ns, presented)
         self.log.write(now_ns, "challenged", f"certificate {presented.leaf.serial_number:x}")
-        head = bytes((AuthenticationReturn.certificateVerifiedOwnershipVerificationNecessary,))
-        return head + CHALLENGE_LEN.to_bytes(2, "big") + challenge + b"\0\0"
+        answer = bytes((AuthenticationReturn.certificateVerifiedOwnershipVerificationNecessary,)) + sized(challenge)
+        if task == BOTH:
+            assert self.identity is not None
+            proof = prove_exchange(self.identity.key, exchange, Party.SERVER)
+            answer += sized(self.identity.chain) + sized(proof)
+        return answer + sized(exchange.server_ephemeral)
 
     def _proof_of_ownership(self, data: bytes, now_ns: int) -> bytes:
-        challenged, self._challenged = self._challenged, None  # one try for each challenge
+        opened = self.exchanges.take()
         fields = Fields(data)
-        proof, _ephemeral = fields.sized(), fields.sized()
+        proof = Proof(proof=fields.sized(), client_ephemeral=fields.sized(), opened=opened)
         fields.end()
-        if challenged is None:
-            raise Refusal(Nrc.requestSequenceError, "no challenge outstanding")
-        if now_ns >= challenged.until_ns:
-            self._refuse(now_ns, "challenge too old", Nrc.requestSequenceError)
-        leaf = challenged.presented.leaf
-        public_key = leaf.public_key()
-        assert isinstance(public_key, ec.EllipticCurvePublicKey)
-        if not ownership_proven(public_key, proof, challenged.challenge, self.vin, self.ecu_address):
-            self._refuse(now_ns, "ownership", Nrc.ownershipVerificationFailed)
-        self._run_checks(challenged.presented, now_ns)  # it may have ended or been revoked since
-        claims = challenged.presented.claims
-        self._serials = challenged.presented.serials()
-        self._owner = public_key
-        self._until_utc_s = challenged.presented.end_utc_s()
-        self._until_ns = self._end_ns(challenged.presented, now_ns)
-        self._by_own_time = not self.clock.is_set
-        self._grant = Grant(
-            scheme=self.name, role=claims.role, scope=claims.scope, ident=f"{leaf.serial_number:x}", since_ns=now_ns
-        )
-        self.log.write(now_ns, "granted", f"certificate {leaf.serial_number:x}")
-        return bytes((AuthenticationReturn.ownershipVerifiedAuthenticationComplete, 0, 0))
+        for reason, nrc, check in PROOF_CHECKS:
+            if not check(self, proof, now_ns):
+                self.exchanges.refuse(now_ns, reason, nrc)
+        presented = proof.presented
+        self._verifier.run(presented, now_ns)  # it may have ended or been revoked since
+        assert opened is not None
+        key = self.exchanges.agree(opened, proof.exchange, now_ns)
+        claims = presented.claims
+        scope = self.exchanges.rights(claims.scope, self.options.known_scopes, now_ns)
+        ident = f"{presented.leaf.serial_number:x}"
+        grant = Grant(scheme=self.name, role=claims.role, scope=scope, ident=ident, since_ns=now_ns)
+        self._held.begin(grant, presented, _key_of(presented), now_ns)
+        self.exchanges.keep(key)
+        self.log.write(now_ns, "granted", f"certificate {ident}")
+        head = bytes((AuthenticationReturn.ownershipVerifiedAuthenticationComplete,))
+        return head + sized(b"" if key is None else key.info)
 
     def _transmit_certificate(self, data: bytes, now_ns: int) -> bytes:
         """Take an enhanced-rights certificate: its scopes join the grant until the earlier end of both."""
@@ -246,129 +285,47 @@ class CertificateGate(WithoutIdentifiers):
         evaluation_id = int.from_bytes(fields.take(2), "big")
         chain = fields.sized()
         fields.end()
-        grant = self.grant(now_ns)
-        if grant is None:
+        if self.grant(now_ns) is None:
             raise Refusal(Nrc.authenticationRequired, "nobody is authenticated")
         if evaluation_id != self.options.enhanced_evaluation_id:
             raise Refusal(Nrc.requestOutOfRange, f"certificate evaluation id {evaluation_id:#06x}")
-        presented = self._checked(chain, now_ns)
-        if presented.leaf.public_key() != self._owner:  # certificates travel in clear: another person's adds nothing
-            self._refuse(now_ns, "ownership", Nrc.ownershipVerificationFailed)
-        added = presented.claims.scope & self.options.enhanced_max_scope
-        self._serials |= presented.serials()
-        self._until_utc_s = min(self._until_utc_s, presented.end_utc_s())
-        self._until_ns = min(self._until_ns, self._end_ns(presented, now_ns))
-        self._by_own_time |= not self.clock.is_set
-        self._grant = Grant(
-            scheme=self.name, role=grant.role, scope=grant.scope | added, ident=grant.ident, since_ns=grant.since_ns
-        )
+        presented = self._verifier.checked(chain, now_ns)
+        if (
+            presented.leaf.public_key() != self._held.owner
+        ):  # certificates travel in clear: another person's adds nothing
+            self.exchanges.refuse(now_ns, "ownership", Nrc.ownershipVerificationFailed)
+        known = self.options.known_scopes & self.options.enhanced_max_scope
+        added = self.exchanges.rights(presented.claims.scope, known, now_ns)
+        self._held.widen(added, presented, now_ns)
         self.log.write(now_ns, "granted", f"enhanced rights {presented.leaf.serial_number:x}")
         return bytes((AuthenticationReturn.certificateVerified,))
 
-    def _checked(self, field: bytes, now_ns: int) -> Presented:
-        """Decode a chain and run the table; the first row that fails names reason and NRC."""
-        try:
-            leaf, backend_ca = decode_chain(field)
-            presented = Presented(leaf=leaf, backend_ca=backend_ca, claims=claims_of(leaf))
-        except CertificateFormatError as error:
-            self.log.write(now_ns, "refused", f"format: {error}")
-            raise Refusal(Nrc.certificateVerificationFailedInvalidFormat, "certificate refused: format") from None
-        self._run_checks(presented, now_ns)
-        return presented
-
-    def _run_checks(self, presented: Presented, now_ns: int) -> None:
-        for reason, nrc, check in CERTIFICATE_CHECKS:
-            if not check(self, presented, now_ns):
-                self._refuse(now_ns, reason, nrc)
-
-    def _refuse(self, now_ns: int, reason: str, nrc: int) -> None:
-        self.log.write(now_ns, "refused", reason)
-        raise Refusal(nrc, f"certificate refused: {reason}")
-
     # ---- the checks, in order
 
-    def _type(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        """A leaf for P-256 and ecdsa-with-SHA256, which is no CA itself."""
-        leaf = presented.leaf
-        try:
-            key = leaf.public_key()
-        except UnsupportedAlgorithm:
-            return False
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            return False
-        return leaf.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256 and not is_ca(leaf)
+    def _over_something(self, shown: Shown) -> bool:
+        return shown.task != BOTH or long_enough(shown.client_challenge)
 
-    def _chain(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        """The back-end CA is there, is a CA, was issued by the root we trust, and names itself as the leaf's issuer."""
-        backend_ca = presented.backend_ca
-        if backend_ca is None or not is_ca(backend_ca) or presented.leaf.issuer != backend_ca.subject:
-            return False
-        return issued_by(backend_ca, self.trust.root_ca)
+    def _configured(self, shown: Shown) -> bool:
+        return self.exchanges.configured(shown.configuration)
 
-    def _path_length(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        assert presented.backend_ca is not None
-        return allows_below(self.trust.root_ca, presented.backend_ca)
+    def _challenged(self, proof: Proof, now_ns: int) -> bool:  # noqa: ARG002
+        return proof.opened is not None
 
-    def _ca_key_usage(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        assert presented.backend_ca is not None
-        return may_sign_certificates(presented.backend_ca)
+    def _in_time(self, proof: Proof, now_ns: int) -> bool:
+        return proof.opened is not None and now_ns < proof.opened.until_ns
 
-    def _ca_demands(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        assert presented.backend_ca is not None
-        return demands_only(presented.backend_ca, CA_EXTENSIONS)
-
-    def _signature(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        assert presented.backend_ca is not None
-        return issued_by(presented.leaf, presented.backend_ca)
-
-    def _key_usage(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        return may_sign(presented.leaf)
-
-    def _extended_key_usage(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        return is_for_clients(presented.leaf)
-
-    def _demands(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        return demands_only(presented.leaf, LEAF_EXTENSIONS)
-
-    def _clock_set(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        return self.clock.is_set or not self.options.unset_clock_refuses
-
-    def _begun(self, presented: Presented, now_ns: int) -> bool:
-        utc_s = self.clock.utc_s_or_none(now_ns)
-        assert presented.backend_ca is not None
-        path = (presented.leaf, presented.backend_ca, self.trust.root_ca)
-        return utc_s is None or all(one.not_valid_before_utc.timestamp() <= utc_s for one in path)
-
-    def _not_ended(self, presented: Presented, now_ns: int) -> bool:
-        utc_s = self.clock.utc_s_or_none(now_ns)
-        assert presented.backend_ca is not None
-        path = (presented.leaf, presented.backend_ca, self.trust.root_ca)
-        return utc_s is None or all(utc_s <= one.not_valid_after_utc.timestamp() for one in path)
-
-    def _not_revoked(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        assert presented.backend_ca is not None
-        revoked = self.trust.revoked_serials
-        return presented.leaf.serial_number not in revoked and presented.backend_ca.serial_number not in revoked
-
-    def _vin(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        return presented.claims.vin == self.vin
-
-    def _ecu(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        return presented.claims.ecu_address == self.ecu_address
-
-    def _role(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        role = presented.claims.role
-        return role in Role.__members__.values() and role >= self.options.min_role
-
-    def _scope(self, presented: Presented, now_ns: int) -> bool:  # noqa: ARG002
-        return presented.claims.scope != 0
+    def _owned(self, proof: Proof, now_ns: int) -> bool:  # noqa: ARG002
+        key, exchange = _key_of(proof.presented), proof.exchange
+        if exchange.task == UNI and exchange.configuration == Configuration.PLAIN:
+            return ownership_proven(key, proof.proof, exchange.server_challenge, self.vin, self.ecu_address)
+        return exchange_proven(key, proof.proof, exchange, Party.CLIENT)
 
     # ---- what happens to the gateway
 
     def handle_event(self, event: GateEvent, now_ns: int) -> None:
         """End the grant where the table says so; a reset or sleep forgets the challenge too."""
         if event in (GateEvent.ECU_RESET, GateEvent.SLEEP):
-            self._challenged = None
+            self.exchanges.forget()
         if self.grant(now_ns) is not None and self.fates[event] is Fate.ENDED:
             self._end(now_ns, event)
 
@@ -380,41 +337,25 @@ class CertificateGate(WithoutIdentifiers):
         self.grant(now_ns)
 
     def next_deadline(self) -> int | None:
-        """Return when the grant ends, by the calendar or by one's own time."""
-        if self._grant is None:
-            return None
-        if not self.clock.is_set:
-            return self._until_ns
-        calendar_ns = self.clock.first_ns(self._until_utc_s + 1)
-        return min(calendar_ns, self._until_ns) if self._by_own_time else calendar_ns
+        """Return when the grant ends."""
+        return self._held.next_deadline()
 
 
-def _exactly(data: bytes, want: bytes) -> None:
-    if data != want:
-        raise Refusal(Nrc.incorrectMessageLengthOrInvalidFormat, "bytes are left over")
+def _key_of(presented: Presented) -> ec.EllipticCurvePublicKey:
+    public_key = presented.leaf.public_key()
+    assert isinstance(public_key, ec.EllipticCurvePublicKey)
+    return public_key
 
 
-CERTIFICATE_CHECKS: tuple[tuple[str, Nrc, Callable[[CertificateGate, Presented, int], bool]], ...] = (
-    ("type", Nrc.certificateVerificationFailedInvalidType, CertificateGate._type),
-    # What stands above the tester's certificate: whatever is wrong there, the way to the root is broken, which is 0x52.
-    ("chain of trust", Nrc.certificateVerificationFailedInvalidChainOfTrust, CertificateGate._chain),
-    ("path length", Nrc.certificateVerificationFailedInvalidChainOfTrust, CertificateGate._path_length),
-    ("CA key usage", Nrc.certificateVerificationFailedInvalidChainOfTrust, CertificateGate._ca_key_usage),
-    ("CA critical extension", Nrc.certificateVerificationFailedInvalidChainOfTrust, CertificateGate._ca_demands),
-    ("signature", Nrc.certificateVerificationFailedInvalidSignature, CertificateGate._signature),
-    # Made for another use than this one: the wrong type, 0x53. Demands that the gateway cannot meet stand in the content, 0x55.
-    ("key usage", Nrc.certificateVerificationFailedInvalidType, CertificateGate._key_usage),
-    ("extended key usage", Nrc.certificateVerificationFailedInvalidType, CertificateGate._extended_key_usage),
-    ("critical extension", Nrc.certificateVerificationFailedInvalidContent, CertificateGate._demands),
-    ("clock not set", Nrc.certificateVerificationFailedInvalidTimePeriod, CertificateGate._clock_set),
-    ("not yet valid", Nrc.certificateVerificationFailedInvalidTimePeriod, CertificateGate._begun),
-    ("expired", Nrc.certificateVerificationFailedInvalidTimePeriod, CertificateGate._not_ended),
-    ("revoked", Nrc.certificateVerificationFailedInvalidCertificate, CertificateGate._not_revoked),
-    ("other VIN", Nrc.certificateVerificationFailedInvalidContent, CertificateGate._vin),
-    ("other control unit", Nrc.certificateVerificationFailedInvalidContent, CertificateGate._ecu),
-    ("role", Nrc.certificateVerificationFailedInvalidScope, CertificateGate._role),
-    ("scope", Nrc.certificateVerificationFailedInvalidScope, CertificateGate._scope),
+SHOWN_CHECKS: tuple[tuple[str, Nrc, Callable[[CertificateGate, Shown], bool]], ...] = (
+    ("client challenge too short", Nrc.incorrectMessageLengthOrInvalidFormat, CertificateGate._over_something),
+    ("communication configuration", Nrc.configurationDataUsageFailed, CertificateGate._configured),
 )
-"""The verification, in order: (reason for the log, NRC for the tester, check). Before its signature holds, nothing is told
-about the leaf but that it is of a type that cannot be verified here (key, algorithm, a CA itself); nothing about the use and the
-demands of the CA before the root's signature over it holds."""
+"""What verifyCertificate asks before the certificate is looked at: (reason for the log, NRC for the tester, check)."""
+
+PROOF_CHECKS: tuple[tuple[str, Nrc, Callable[[CertificateGate, Proof, int], bool]], ...] = (
+    ("no challenge outstanding", Nrc.requestSequenceError, CertificateGate._challenged),
+    ("challenge too old", Nrc.requestSequenceError, CertificateGate._in_time),
+    ("ownership", Nrc.ownershipVerificationFailed, CertificateGate._owned),
+)
+"""What proofOfOwnership asks; then the certificate once more, the session key (0x5B) and the access rights (0x5A)."""

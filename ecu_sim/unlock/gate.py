@@ -84,6 +84,8 @@ class AccessGate(Protocol):
     """The routines of the unlock itself."""
     dids: frozenset[int]
     """The data identifiers of the unlock itself."""
+    tasks: frozenset[int]
+    """Sub-functions of Authentication 0x29 that the scheme has; empty: none."""
 
     def grant(self, now_ns: int) -> Grant | None:
         """Return the live grant, or None."""
@@ -100,8 +102,11 @@ class AccessGate(Protocol):
     def read_did(self, did: int, now_ns: int) -> bytes:
         """Return what one of `dids` holds."""
 
-    def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:
-        """Serve Authentication 0x29; None when the scheme has none."""
+    def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes:
+        """Serve one of `tasks`; the answer begins with the authentication return parameter."""
+
+    def session_key(self, now_ns: int) -> bytes | None:
+        """Return the key that the authentication behind the live grant agreed on; None where there is none. Never log it."""
 
     def handle_event(self, event: GateEvent, now_ns: int) -> None:
         """Learn what happened to the ECU. After sleep and a reset (loss of supply included) it does not run until `wake`."""
@@ -152,3 +157,17 @@ class WithoutIdentifiers:
     def read_did(self, did: int, now_ns: int) -> bytes:  # noqa: ARG002 - protocol
         """Never asked: the scheme has no data identifiers."""
         raise AssertionError(f"no identifier {did:04X} in this lock")
+
+
+class WithoutAuthentication:
+    """What a scheme inherits that is not opened by Authentication 0x29."""
+
+    tasks: frozenset[int] = frozenset()
+
+    def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes:  # noqa: ARG002 - protocol
+        """Never asked: the scheme has no such service."""
+        raise AssertionError(f"no authentication {task:02X} in this lock")
+
+    def session_key(self, now_ns: int) -> bytes | None:  # noqa: ARG002 - protocol
+        """The scheme agrees on no key."""
+        return None

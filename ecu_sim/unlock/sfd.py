@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ecu_sim.refusal import Refusal
-from ecu_sim.unlock.gate import Fate, FateTable, GateEvent, GateLog, Grant
+from ecu_sim.unlock.gate import Fate, FateTable, GateEvent, GateLog, Grant, WithoutAuthentication
 from ecu_sim.unlock.trust import TrustStore
 from wire.clock import NS_PER_S, WallClock
 from wire.entropy import Entropy
@@ -81,7 +81,7 @@ class _State:
     used: deque[bytes] = field(default_factory=lambda: deque(maxlen=USED_TOKENS_KEPT))
 
 
-class SfdGate:
+class SfdGate(WithoutAuthentication):
     """The lock of one control unit with address `ecu_address` in the vehicle `vin`."""
 
     name = "sfd"
@@ -163,10 +163,6 @@ class SfdGate:
         if self.grant(now_ns) is None:
             return b"\x00\x00\x01\x00"
         return bytes((0x01, 0x02, 0x01, min(0xFF, max(0, self._left_ns(now_ns) - 1) // _MINUTE_NS)))
-
-    def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:  # noqa: ARG002 - protocol
-        """SFD has no Authentication service."""
-        return None
 
     def _new_request(self, now_ns: int) -> bytes:
         nonce = self._entropy.token_bytes(NONCE_LEN)

@@ -80,6 +80,7 @@ class HandGate(WithoutIdentifiers):
     """A lock that opens when the test says so (`opened`), and remembers what it was told (`events`)."""
 
     name = "by hand"
+    tasks: frozenset[int] = frozenset()
 
     def __init__(self, refusal_nrc: int = Nrc.securityAccessDenied) -> None:
         self.refusal_nrc = refusal_nrc
@@ -100,6 +101,9 @@ class HandGate(WithoutIdentifiers):
         return 0
 
     def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:
+        return None
+
+    def session_key(self, now_ns: int) -> bytes | None:
         return None
 
     def handle_event(self, event: GateEvent, now_ns: int) -> None:

@@ -78,9 +78,9 @@ def test_an_ephemeral_key_may_come_along_with_the_proof() -> None:
 
 
 @pytest.mark.parametrize("configuration", [0x01, 0x10, 0xFF])
-def test_another_communication_configuration_is_out_of_range(configuration: int) -> None:
+def test_a_communication_configuration_that_the_gateway_cannot_work_with_is_said_so(configuration: int) -> None:
     unit = CertificateUnit()
-    assert unit.nrc(b"\x29\x01" + bytes((configuration,)) + sized(chain()) + sized(b"")) == 0x31
+    assert unit.nrc(b"\x29\x01" + bytes((configuration,)) + sized(chain()) + sized(b"")) == 0x5C
 
 
 @pytest.mark.parametrize(

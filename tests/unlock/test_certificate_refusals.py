@@ -30,7 +30,8 @@ from unlock_forge import (
     root,
 )
 
-from ecu_sim.unlock.certificate import CERTIFICATE_CHECKS, CertificateOptions
+from ecu_sim.unlock.certificate import CertificateOptions
+from ecu_sim.unlock.certificate_checks import CERTIFICATE_CHECKS
 from portal_sim.keys import name
 from wire.clock import WallClock
 from wire.diag_cert import CLAIMS_OID, DiagnosticClaims

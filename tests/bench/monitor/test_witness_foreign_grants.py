@@ -15,7 +15,7 @@ from lying_car import (
 )
 
 from bench.bench import Bench
-from ecu_sim.unlock import certificate, sfd
+from ecu_sim.unlock import certificate_checks, sfd
 from scenarios.stage import TamperKind
 from scenarios.strategy import Goal
 from vci_driver.outcome import UnlockFailed
@@ -28,7 +28,7 @@ from wire.frame import Frame
 def credulous(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cars that check nothing of what they are shown."""
     monkeypatch.setattr(sfd, "TOKEN_CHECKS", ())
-    monkeypatch.setattr(certificate, "CERTIFICATE_CHECKS", ())
+    monkeypatch.setattr(certificate_checks, "CERTIFICATE_CHECKS", ())
 
 
 @pytest.mark.usefixtures("credulous")
