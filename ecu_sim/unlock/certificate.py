@@ -226,7 +226,7 @@ class CertificateGate(WithoutIdentifiers):
         return bytes((AuthenticationReturn.deAuthenticationSuccessful,))
 
     def _verify_certificate(self, task: int, data: bytes, now_ns: int) -> bytes:
-        """Take commConf, certificate and the client's challenge (may be empty in 01); give a fresh challenge, and in 02 a proof."""
+        """Take commConf, certificate and the client's challenge (may be empty in 01); give a challenge, in 02 a proof too."""
         exchanges = self.exchanges
         exchanges.forget()
         fields = Fields(data)

@@ -1,4 +1,4 @@
-"""The X.509 check of a certificate gate: an ordered table over the questions of `ecu_sim.unlock.certification_path`, one NRC a row.
+"""The X.509 check of a certificate gate: an ordered table over the questions of `certification_path`, one NRC a row.
 
 A library's own verifier folds every fault into one error.
 """
