@@ -10,10 +10,12 @@ from bench.car import Findings, findings_of
 from bench.car_facts import car_map, watched_car
 from bench.monitor.witness import Witness
 from bench.vehicle_file import GATEWAY, OBD, BusSpec, PlacedEcu, VehicleSpec
+from bench.works import Works
 from ecu_sim.node import EcuNode
 from ecu_sim.profile import EcuProfile
 from ecu_sim.server import UdsServer
 from ecu_sim.unlock.certificate import CertificateGate, CertificateOptions
+from ecu_sim.unlock.challenge_response import ChallengeResponseGate, ChallengeResponseOptions
 from ecu_sim.unlock.sfd import SfdGate, SfdOptions
 from ecu_sim.unlock.signed_seed import SignedSeedGate, SignedSeedOptions
 from ecu_sim.unlock.trust import TrustStore
@@ -37,11 +39,12 @@ from wire.world import World
 
 __all__ = ["GATEWAY", "Car", "Unit"]
 
-Gate = SfdGate | CertificateGate | SignedSeedGate
+Gate = SfdGate | CertificateGate | SignedSeedGate | ChallengeResponseGate
 GATES: Mapping[type, Callable[..., Gate]] = {
     SfdOptions: SfdGate,
     CertificateOptions: CertificateGate,
     SignedSeedOptions: SignedSeedGate,
+    ChallengeResponseOptions: ChallengeResponseGate,
 }
 
 
@@ -124,6 +127,8 @@ class Car:
         self._wiring = wiring or Wiring()
         self.buses = {bus.name: self._bus(bus) for bus in spec.buses}
         self.units: dict[str, Unit] = {}
+        self.works: dict[str, Works] = {}
+        """By unit, for those that prove themselves: what a tester checks them by."""
         self._epoch_utc_s = epoch_utc_s
         self.witness = Witness(watched_car(spec, audited=self._wiring.audited), epoch_utc_s)
         for bus in self.buses.values():
@@ -164,6 +169,7 @@ class Car:
         if profile.gate is None:
             return None
         return GATES[type(profile.gate)](
+            **self._given_by_the_works(name, profile),
             vin=self.spec.vin,
             ecu_address=profile.address,
             trust=self.trust,
@@ -171,6 +177,16 @@ class Car:
             entropy=self._entropy(f"gate/{name}"),
             options=replace(profile.gate, refusal_nrc=profile.locked_nrc),
         )
+
+    def _given_by_the_works(self, name: str, profile: EcuProfile) -> dict[str, Any]:
+        """Return what a unit proves itself with, where it does."""
+        options = profile.gate
+        if not isinstance(options, CertificateOptions | ChallengeResponseOptions) or options.mutual == "never":
+            return {}
+        works = self.works[name] = Works(self.spec.vin, self._entropy(f"works/{name}"), self._epoch_utc_s)
+        if isinstance(options, CertificateOptions):
+            return {"identity": works.identity(profile.address)}
+        return {"own_key": works.own_key()}
 
     def _place(self, placed: PlacedEcu) -> None:
         unit = self._unit(placed.name, placed.profile)
@@ -185,7 +201,7 @@ class Car:
         spec = self.spec
         unit = self._unit(GATEWAY, spec.gateway_ecu)
         gate = unit.gate
-        released = gate.allows if isinstance(gate, CertificateGate | SignedSeedGate) else None
+        released = None if gate is None or isinstance(gate, SfdGate) else gate.allows
         ports = list(self.buses)
         gateway = Gateway(
             GATEWAY,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ecu_sim.unlock.certificate import CertificateOptions
+from ecu_sim.unlock.challenge_response import ChallengeResponseOptions
 from ecu_sim.unlock.sfd import SfdOptions
 from ecu_sim.unlock.signed_seed import SignedSeedOptions
 from wire.token import Scope
@@ -126,7 +127,7 @@ class EcuProfile:
     security: Mapping[int, SecurityLevel] = field(default_factory=dict)
     security_access: Literal["none", "after_grant"] = "none"
     timing: Timing = Timing()
-    gate: SfdOptions | CertificateOptions | SignedSeedOptions | None = None
+    gate: SfdOptions | CertificateOptions | SignedSeedOptions | ChallengeResponseOptions | None = None
     locked_nrc: int = Nrc.securityAccessDenied
     busy: Literal["refuse", "ignore"] = "refuse"
     max_dids: int = 8

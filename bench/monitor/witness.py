@@ -366,7 +366,7 @@ class Witness:
     def _authentication(self, now_ns: int, unit: WatchedUnit, talk: _Talk, request: bytes, answer: bytes) -> None:
         """A positive answer to 0x29: a chain was shown, ownership proven, or the grant given back."""
         task = request[1:2]
-        if task == b"\x01":
+        if task in (b"\x01", b"\x02"):
             talk.shown = request[2:]
         elif task == b"\x03" and answer[2:3] == b"\x12":
             self._certificate(now_ns, unit, talk.shown)

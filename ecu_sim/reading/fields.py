@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ _HEX_KEY = re.compile(r"[0-9A-Fa-f]{1,8}")
 _ACCESS_KEYS = ("sessions", "security", "scope", "conditions", "secured")
 SCOPES = {str(scope.name).lower(): scope for scope in Scope}
 NRCS = tuple(Nrc.__members__)
+NO_WORDS: Mapping[Any, Callable[[Node], object]] = {}
 Options = TypeVar("Options")
 
 
@@ -96,8 +98,11 @@ def read_level(node: Node) -> int:
     return level
 
 
-def read_options(node: Node, kind: type[Options]) -> Options:
-    """Build an options dataclass from a mapping: a field that ends in `_ns` takes a duration under its name without."""
+def read_options(node: Node, kind: type[Options], words: Mapping[Any, Callable[[Node], object]] = NO_WORDS) -> Options:
+    """Build an options dataclass from a mapping: a field that ends in `_ns` takes a duration under its name without.
+
+    `words`: readers of the kind's own types, by the name of the annotation.
+    """
     names = {field.name.removesuffix("_ns"): field for field in fields(kind)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, entry in node.mapping(tuple(names)).items():
@@ -106,6 +111,10 @@ def read_options(node: Node, kind: type[Options]) -> Options:
             values[field.name] = entry.read(read_duration)
         elif field.type == "bool":
             values[field.name] = entry.boolean()
+        elif field.type == "bytes":
+            values[field.name] = entry.hex_bytes()
+        elif field.type in words:
+            values[field.name] = words[field.type](entry)
         elif field.name == "min_role":
             values[field.name] = entry.integer(min(Role), max(Role))
         else:

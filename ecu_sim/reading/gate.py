@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
 
 from ecu_sim.reading.fields import hex_keyed, read_level, read_nrc, read_options
 from ecu_sim.unlock.certificate import CertificateOptions
+from ecu_sim.unlock.challenge_response import ChallengeResponseOptions
+from ecu_sim.unlock.exchanges import Choice, GateFault
 from ecu_sim.unlock.sfd import SfdOptions
 from ecu_sim.unlock.signed_seed import SignedSeedOptions
+from wire.authentication import MIN_CHALLENGE_LEN
+from wire.challenge_response import MIN_SECRET_LEN, Crypto
 from wire.strict_yaml import Node
 from wire.uds import Nrc, Service
 
 LEVEL_MAX = 0x7D
-GateOptions = SfdOptions | CertificateOptions | SignedSeedOptions
+GateOptions = SfdOptions | CertificateOptions | SignedSeedOptions | ChallengeResponseOptions
 _GATES: Mapping[str, type[GateOptions]] = {
     "sfd": SfdOptions,
     "certificate": CertificateOptions,
     "signed-seed": SignedSeedOptions,
+    "challenge-response": ChallengeResponseOptions,
 }
+MAX_CHALLENGE_LEN = 255
+"""A longer challenge proves nothing more, and takes a slow bus a second."""
+_WORDS: Mapping[Any, Callable[[Node], object]] = {
+    "Choice": lambda node: node.choice(get_args(Choice)),
+    "Crypto": lambda node: Crypto(node.choice(tuple(Crypto))),
+    "frozenset[GateFault]": lambda node: frozenset(GateFault(item.choice(tuple(GateFault))) for item in node.items()),
+}
+"""Readers of what stands in the options of a lock alone."""
 
 KEYS = ("gate", "locked_nrc")
 
@@ -55,8 +68,24 @@ def _gate(node: Node) -> GateOptions:
     if refusal is not None:
         raise refusal.error("the unit's own locked_nrc says this, for the lock as well")
     rest = {key: entry for key, entry in node.mapping().items() if key != "scheme"}
-    options = read_options(Node(rest, node.path, node.line, node.key), _GATES[scheme])
+    options = read_options(Node(rest, node.path, node.line, node.key), _GATES[scheme], _WORDS)
     for name in ("max_duration_min", "nonce_lifetime_ns", "challenge_lifetime_ns", "seed_lifetime_ns"):
         if getattr(options, name, None) == 0:
             raise rest[name.removesuffix("_ns")].error("a lock with 0 here can never be opened")
+    if "challenge_len" in rest:
+        rest["challenge_len"].integer(MIN_CHALLENGE_LEN, MAX_CHALLENGE_LEN)
+    if isinstance(options, ChallengeResponseOptions):
+        _check_secret(node, options)
     return options
+
+
+def _check_secret(node: Node, options: ChallengeResponseOptions) -> None:
+    """Refuse a symmetric lock without a key, and an asymmetric one with a key that nobody would ever use."""
+    secret = node.get("secret")
+    if options.crypto is Crypto.SYMMETRIC:
+        if secret is None:
+            raise node.error(f"crypto symmetric needs a secret: at least {MIN_SECRET_LEN} bytes in hex")
+        if len(options.secret) < MIN_SECRET_LEN:
+            raise secret.error(f"expected at least {MIN_SECRET_LEN} bytes, got {len(options.secret)}")
+    elif secret is not None:
+        raise secret.error("crypto asymmetric has no secret: the unit knows the back end's public keys")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ecu_sim.state import Attempts
-from ecu_sim.unlock.gate import Fate, FateTable, GateEvent, GateLog, Grant, WithoutIdentifiers
+from ecu_sim.unlock.gate import Fate, FateTable, GateEvent, GateLog, Grant, WithoutAuthentication, WithoutIdentifiers
 from ecu_sim.unlock.trust import TrustStore
 from wire.clock import WallClock
 from wire.entropy import Entropy
@@ -90,7 +90,7 @@ class _Outstanding:
     until_ns: int
 
 
-class SignedSeedGate(WithoutIdentifiers):
+class SignedSeedGate(WithoutIdentifiers, WithoutAuthentication):
     """The lock of one gateway with address `ecu_address` in the vehicle `vin`. `levels`: its 0x27 level, with its sessions."""
 
     name = "signed-seed"
@@ -214,10 +214,6 @@ class SignedSeedGate(WithoutIdentifiers):
         self._attempts.wrong = 0
         self._attempts.delay_until_ns = now_ns + self.options.delay_ns
         return Nrc.exceedNumberOfAttempts
-
-    def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:  # noqa: ARG002 - protocol
-        """The scheme has no Authentication service."""
-        return None
 
     # ---- what happens to the gateway
 

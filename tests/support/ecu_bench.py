@@ -10,7 +10,7 @@ from typing import Any
 from ecu_sim.profile import Access, Did, Dtc, EcuProfile, Routine, SecurityLevel, ServiceRule
 from ecu_sim.server import UdsServer
 from ecu_sim.state import NonVolatile
-from ecu_sim.unlock.gate import AccessGate, GateEvent, GateLog, Grant, WithoutIdentifiers
+from ecu_sim.unlock.gate import AccessGate, GateEvent, GateLog, Grant, WithoutAuthentication, WithoutIdentifiers
 from ecu_sim.vehicle_state import VehicleState
 from wire.entropy import SeededEntropy
 from wire.seed_key import compute_key
@@ -76,11 +76,10 @@ PROFILE = EcuProfile(
 )
 
 
-class HandGate(WithoutIdentifiers):
+class HandGate(WithoutIdentifiers, WithoutAuthentication):
     """A lock that opens when the test says so (`opened`), and remembers what it was told (`events`)."""
 
     name = "by hand"
-    tasks: frozenset[int] = frozenset()
 
     def __init__(self, refusal_nrc: int = Nrc.securityAccessDenied) -> None:
         self.refusal_nrc = refusal_nrc
@@ -99,12 +98,6 @@ class HandGate(WithoutIdentifiers):
 
     def work_ns(self, sid: int, payload: bytes) -> int:
         return 0
-
-    def authenticate(self, task: int, data: bytes, now_ns: int) -> bytes | None:
-        return None
-
-    def session_key(self, now_ns: int) -> bytes | None:
-        return None
 
     def handle_event(self, event: GateEvent, now_ns: int) -> None:
         self.events.append(event)
