@@ -10,6 +10,7 @@ from unlock_forge import ADDRESS, VIN, chain, owner_key, sized, token, trust
 from ecu_sim.profile import FREE, Access, Did, EcuProfile, Routine, SecurityLevel, ServiceRule
 from ecu_sim.server import UdsServer
 from ecu_sim.unlock.certificate import CertificateGate, CertificateOptions
+from ecu_sim.unlock.challenge_response import ChallengeResponseGate
 from ecu_sim.unlock.gate import GateRecord
 from ecu_sim.unlock.sfd import SfdGate, SfdOptions
 from ecu_sim.unlock.trust import TrustStore
@@ -54,7 +55,7 @@ def seeded(seed: int = 7) -> SeededEntropy:
 class LockedUnit:
     """A unit, its lock, its clock and the time. `ask` waits for the final answer, `wait` lets time pass to each deadline."""
 
-    def __init__(self, gate: SfdGate | CertificateGate) -> None:
+    def __init__(self, gate: SfdGate | CertificateGate | ChallengeResponseGate) -> None:
         self.gate = gate
         self.trust: TrustStore = gate.trust
         self.clock: WallClock = gate.clock
