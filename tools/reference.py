@@ -11,8 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ecu_sim.order import ORDER  # noqa: E402
-from ecu_sim.unlock.certificate import CertificateOptions  # noqa: E402
+from ecu_sim.unlock import challenge_response as acr  # noqa: E402
+from ecu_sim.unlock.certificate import PROOF_CHECKS, SHOWN_CHECKS, CertificateOptions  # noqa: E402
 from ecu_sim.unlock.certificate_checks import CERTIFICATE_CHECKS  # noqa: E402
+from ecu_sim.unlock.exchanges import FAULT_NRCS  # noqa: E402
 from ecu_sim.unlock.sfd import TOKEN_CHECKS, SfdOptions  # noqa: E402
 from ecu_sim.unlock.signed_seed import SignedSeedOptions  # noqa: E402
 from scenarios.expectation import KEYS, KINDS  # noqa: E402
@@ -85,9 +87,29 @@ def seed_and_key() -> str:
     return table(("asked", "else the answer is"), rows)
 
 
+def exchange_checks() -> str:
+    """Return what verifyCertificate and proofOfOwnership ask besides the certificate."""
+    return _checks((*SHOWN_CHECKS, *PROOF_CHECKS))
+
+
+def response_checks() -> str:
+    """Return what challenge-response asks, request and proof."""
+    return _checks((*acr.CHALLENGE_CHECKS, *acr.PROOF_CHECKS))
+
+
+def gate_faults() -> str:
+    """Return what a unit can be told to fail at."""
+    return table(("`fails`", "answer"), ((f"`{fault}`", nrc_name(nrc)) for fault, nrc in FAULT_NRCS.items()))
+
+
 def fates() -> str:
     """Return what keeps and what ends a grant, for all schemes."""
-    schemes = {"SFD": SfdOptions(), "certificate": CertificateOptions(), "signed seed": SignedSeedOptions()}
+    schemes = {
+        "SFD": SfdOptions(),
+        "certificate": CertificateOptions(),
+        "signed seed": SignedSeedOptions(),
+        "challenge-response": acr.ChallengeResponseOptions(),
+    }
     tables = [options.fates() for options in schemes.values()]
     rows = ((event.value, *(fates[event].value for fates in tables)) for event in tables[0])
     return table(("event", *schemes), rows)
@@ -118,6 +140,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "token-checks": token_checks,
     "certificate-checks": certificate_checks,
     "seed-and-key": seed_and_key,
+    "exchange-checks": exchange_checks,
+    "response-checks": response_checks,
+    "gate-faults": gate_faults,
     "fates": fates,
     "arming": arming,
     "gateways": gateways,
