@@ -103,7 +103,8 @@ def test_other_routines_and_identifiers_are_not_the_locks() -> None:
     gate = SfdUnit().gate
     assert gate.rids == {0xC004, 0xC008, 0xC00A}
     assert gate.dids == {0x0174}
-    assert gate.authenticate(0x08, b"", 0) is None
+    assert gate.tasks == frozenset()
+    assert gate.session_key(0) is None
 
 
 def test_the_unit_offers_no_authentication() -> None:
