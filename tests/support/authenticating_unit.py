@@ -40,10 +40,13 @@ EPHEMERAL = new_ephemeral(seeded(11))
 
 
 class StuckEntropy:
-    """A random source that always gives the same."""
+    """A random source that always gives the same byte."""
+
+    def __init__(self, byte: bytes = b"\x55") -> None:
+        self.byte = byte
 
     def token_bytes(self, size: int) -> bytes:
-        return b"\x55" * size
+        return self.byte * size
 
 
 @dataclass(frozen=True, kw_only=True)

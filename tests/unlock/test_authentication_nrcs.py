@@ -78,6 +78,7 @@ CAUSES: list[tuple[str, int, Cause]] = [
     ("revoked", 0x57, revoked),
     ("another key's proof", 0x58, wrong_proof),
     ("the random source is stuck", 0x59, stuck_random_source),
+    ("the random source gives nothing", 0x59, lambda: ApceUnit(entropy=StuckEntropy(b"\0")).verify()),
     ("the random source is stuck, challenge-response", 0x59, stuck_random_source_in_challenge_response),
     ("no right that the unit has", 0x5A, no_right_that_the_unit_has),
     ("a proof for no right", 0x5A, wish_for_nothing),

@@ -14,7 +14,7 @@ from ecu_sim.vehicle_state import PowerEvent
 from wire.authentication import Exchange, Party, public_bytes
 from wire.challenge_response import Crypto
 
-STEPS = settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+STEPS = settings(max_examples=100, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 durations = st.sampled_from([1, S, 29 * S, 30 * S, 31 * S, 29 * MINUTE, 30 * MINUTE])
 
 

@@ -250,6 +250,7 @@ def test_the_session_key_goes_with_the_grant() -> None:
         assert unit.gate.session_key(unit.now_ns)
         end()
         assert unit.gate.session_key(unit.now_ns) is None
+        assert unit.gate.exchanges.session_key is None  # not even kept
 
 
 def test_the_session_key_ends_with_the_certificate() -> None:
@@ -333,3 +334,10 @@ def test_a_unit_told_to_fail_fails_until_told_otherwise() -> None:
     assert unit.verify() == bytes.fromhex("7f2959")
     unit.gate.exchanges.faults.clear()
     unit.authenticate()
+
+
+def test_the_minutes_left_are_the_certificates() -> None:
+    unit = ApceUnit()
+    assert unit.gate.minutes_left(unit.now_ns) == 0
+    unit.authenticate()
+    assert unit.gate.minutes_left(unit.now_ns) == 60

@@ -394,6 +394,7 @@ def test_a_late_timer_keeps_nothing_open() -> None:
     unit.leap(30 * MINUTE)
     assert not unit.gate.allows(Scope.CODING, unit.now_ns)
     assert unit.gate.session_key(unit.now_ns) is None
+    assert unit.gate.exchanges.session_key is None  # not even kept
 
 
 CAUSES: dict[GateEvent, Callable[[AcrUnit], object]] = {
