@@ -6,6 +6,7 @@ from bench.monitor.witness import WatchedCar, WatchedUnit
 from bench.vehicle_file import GATEWAY, OBD, PlacedEcu, VehicleSpec
 from ecu_sim.profile import EcuProfile
 from ecu_sim.unlock.certificate import CertificateOptions
+from ecu_sim.unlock.challenge_response import ChallengeResponseOptions
 from ecu_sim.unlock.sfd import SfdOptions
 from ecu_sim.unlock.signed_seed import SignedSeedOptions
 from vci_driver.car_map import CarMap, EcuEntry, SeedKey, UnlockScheme
@@ -13,7 +14,7 @@ from vci_driver.car_map import CarMap, EcuEntry, SeedKey, UnlockScheme
 
 def car_map(spec: VehicleSpec) -> CarMap:
     """Return the car as a tester knows it before it is plugged in."""
-    for_all = isinstance(spec.gateway_ecu.gate, CertificateOptions | SignedSeedOptions)
+    for_all = isinstance(spec.gateway_ecu.gate, CertificateOptions | SignedSeedOptions | ChallengeResponseOptions)
     placed = [(GATEWAY, spec.gateway_ecu), *((ecu.name, ecu.profile) for ecu in spec.ecus)]
     return CarMap(
         make=spec.make,
@@ -70,6 +71,8 @@ def _entry(name: str, profile: EcuProfile, *, for_all: bool) -> EcuEntry:
         own = UnlockScheme.CERTIFICATE
     elif isinstance(profile.gate, SignedSeedOptions):
         own = UnlockScheme.SIGNED_SEED
+    elif isinstance(profile.gate, ChallengeResponseOptions):
+        own = UnlockScheme.CHALLENGE_RESPONSE
     return EcuEntry(
         name=name,
         title=profile.title,

@@ -8,11 +8,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from portal_sim.broker import checked_proof_request, prove
 from portal_sim.desk import Desk
 from portal_sim.keys import SIGNS, BackendKeys, name, serial, sign_certificate, utc
 from portal_sim.login import Login
 from portal_sim.records import Account
 from portal_sim.signed_seed import checked_seed, make_key
+from wire.challenge_response import ProofRequest
 from wire.diag_cert import DiagnosticClaims, encode_chain, with_claims
 from wire.portal_api import (
     AuditRecord,
@@ -69,7 +71,7 @@ class Issuer:
         if ident is None:
             raise PortalError(PortalErrorCode.INVALID_INPUT, f"There is no issued unlock with the id {audit_id}.")
         kind, _, value = ident.partition(":")
-        if kind in (UnlockKind.SFD_TOKEN, UnlockKind.SIGNED_SEED):
+        if kind in (UnlockKind.SFD_TOKEN, UnlockKind.SIGNED_SEED, UnlockKind.PROOF):
             self._revoked_tokens.add(bytes.fromhex(value))
         else:
             self._revoked_serials.add(int(value, 16))
@@ -94,6 +96,10 @@ class Issuer:
             seed = checked_seed(self._desk, account, request)
             self._second_factor(account, request, now_s)
             payload, ident, expires_s = make_key(self.keys, request, seed, now_s)
+        elif request.kind is UnlockKind.PROOF:
+            asked = checked_proof_request(request.challenge)
+            self._second_factor(account, request, now_s)
+            payload, ident, expires_s = self._proof(request, asked, now_s)
         else:
             public_key = _checked_key(request.challenge)
             self._second_factor(account, request, now_s)
@@ -164,6 +170,11 @@ class Issuer:
             duration_min=options.unlock_duration_min,
         )
         return sign(claims, self.keys.token_key).encode(), f"{UnlockKind.SFD_TOKEN}:{token_id.hex()}", expires_s
+
+    def _proof(self, request: RequestUnlock, asked: ProofRequest, now_s: int) -> tuple[bytes, str, int]:
+        minutes = self._desk.options.unlock_duration_min
+        payload, ident = prove(request, asked, self.keys, self._desk.entropy, minutes)
+        return payload, f"{UnlockKind.PROOF}:{ident.hex()}", now_s + minutes * 60
 
     def _certificate(
         self, request: RequestUnlock, public_key: ec.EllipticCurvePublicKey, now_s: int

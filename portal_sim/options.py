@@ -43,6 +43,7 @@ def _makes() -> dict[str, MakePolicy]:
         "mercedes": MakePolicy(
             second_factor="per_login", kinds=frozenset((UnlockKind.CERTIFICATE, UnlockKind.SIGNED_SEED))
         ),
+        "fca": MakePolicy(second_factor="per_login", kinds=frozenset((UnlockKind.PROOF,))),
     }
 
 

@@ -28,6 +28,7 @@ class UnlockScheme(StrEnum):
     SFD = "sfd"
     CERTIFICATE = "certificate"
     SIGNED_SEED = "signed-seed"
+    CHALLENGE_RESPONSE = "challenge-response"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

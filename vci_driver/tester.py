@@ -13,6 +13,7 @@ from udsoncan.exceptions import InvalidResponseException, NegativeResponseExcept
 
 from vci_driver.authenticator import Authenticator
 from vci_driver.car_map import CarMap, EcuEntry, UnlockScheme
+from vci_driver.challenge_response import ChallengeResponseScheme
 from vci_driver.link import DiagnosticLink
 from vci_driver.link_errors import AnswerCutOff, StillPending
 from vci_driver.manual_flow import REQUEST, TOKEN, decode_text, encode_text
@@ -281,6 +282,8 @@ class Tester:
                 return CertificateScheme(self.entropy)
             case UnlockScheme.SIGNED_SEED:
                 return _signed_seed(holder)
+            case UnlockScheme.CHALLENGE_RESPONSE:
+                return ChallengeResponseScheme(self.entropy)
             case _:
                 return None
 
@@ -328,7 +331,7 @@ class Tester:
         return person.authenticator.fresh_code(world)
 
     def _state_after(self, name: str, scheme: Scheme) -> LockState:
-        if scheme.kind is UnlockKind.CERTIFICATE:
+        if scheme.kind in (UnlockKind.CERTIFICATE, UnlockKind.PROOF):
             return LockState(locked=False)
         try:
             state = scheme.state(self.ecu(name)) if isinstance(scheme, SignedSeedScheme) else read_state(self.ecu(name))
@@ -349,7 +352,7 @@ class Tester:
         match holder.scheme:
             case UnlockScheme.SFD:
                 return read_state(self.ecu(holder.name))
-            case UnlockScheme.CERTIFICATE:
+            case UnlockScheme.CERTIFICATE | UnlockScheme.CHALLENGE_RESPONSE:
                 return self._probe(holder.name)
             case UnlockScheme.SIGNED_SEED:
                 client = self.ecu(holder.name)

@@ -170,7 +170,9 @@ class CertificateScheme:
             shown = client.verify_certificate_unidirectional(COMMUNICATION_CONFIGURATION, payload)
             assert shown is not None
             data = shown.service_data
-            _expect(client, data.return_value, AuthenticationReturn.certificateVerifiedOwnershipVerificationNecessary)
+            expect_return(
+                client, data.return_value, AuthenticationReturn.certificateVerifiedOwnershipVerificationNecessary
+            )
             challenge = data.challenge_server or b""
             if len(challenge) < MIN_CHALLENGE_LEN:
                 raise RemoteFault(
@@ -180,7 +182,7 @@ class CertificateScheme:
             proof = prove_ownership(private_key, challenge, vin, holder.address)
             proven = client.proof_of_ownership(proof)
             assert proven is not None
-            _expect(
+            expect_return(
                 client,
                 proven.service_data.return_value,
                 AuthenticationReturn.ownershipVerifiedAuthenticationComplete,
@@ -195,7 +197,7 @@ class CertificateScheme:
         """De-authenticate."""
         response = client.deauthenticate()
         assert response is not None
-        _expect(client, response.service_data.return_value, AuthenticationReturn.deAuthenticationSuccessful)
+        expect_return(client, response.service_data.return_value, AuthenticationReturn.deAuthenticationSuccessful)
 
 
 def _routine(client: EcuClient, rid: int, record: bytes | None) -> bytes:
@@ -204,7 +206,8 @@ def _routine(client: EcuClient, rid: int, record: bytes | None) -> bytes:
     return bytes(response.service_data.routine_status_record)
 
 
-def _expect(client: EcuClient, got: int, wanted: AuthenticationReturn) -> None:
+def expect_return(client: EcuClient, got: int, wanted: AuthenticationReturn) -> None:
+    """Raise `RemoteFault` where Authentication returned something else."""
     if got != wanted:
         raise RemoteFault(
             f"{client.conn.target!r} returned 0x{got:02X} to Authentication, expected 0x{wanted.value:02X} {wanted.name}"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from wire.authentication import EPHEMERAL_LEN, Exchange, Party
+from wire.authentication import EPHEMERAL_LEN, Exchange, Party, sized
 from wire.diag_cert import ALGORITHM_INDICATOR_LEN
 from wire.errors import RemoteFault
 from wire.token import KEY_ID_LEN, TOKEN_ID_LEN, require_bytes, require_number
@@ -42,6 +42,10 @@ class Crypto(StrEnum):
 
 class WishFormatError(RemoteFault):
     """The bytes are no additional parameter of this format."""
+
+
+class ProofFormatError(RemoteFault):
+    """The bytes are not what a tester asks a back end for a proof with, or not what it gets."""
 
 
 def _indicator(oid: str) -> bytes:
@@ -146,3 +150,79 @@ def mac_exchange(key: bytes, exchange: Exchange, party: Party) -> bytes:
 def mac_holds(key: bytes, proof: bytes, exchange: Exchange, party: Party) -> bool:
     """Return whether `proof` was made with `key`, for this exchange and direction."""
     return hmac.compare_digest(mac_exchange(key, exchange, party), proof)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofRequest:
+    """What a tester takes to the back end: the exchange so far, as far as vehicle and unit do not say it."""
+
+    task: int
+    configuration: int
+    algorithm: bytes
+    server_challenge: bytes
+    server_ephemeral: bytes = b""
+    client_challenge: bytes = b""
+    client_ephemeral: bytes = b""
+
+    def encode(self) -> bytes:
+        """Return the bytes: task, configuration, algorithm, then each field with its length before it."""
+        require_bytes("algorithm", self.algorithm, ALGORITHM_INDICATOR_LEN)
+        said = (self.server_challenge, self.server_ephemeral, self.client_challenge, self.client_ephemeral)
+        return bytes((self.task, self.configuration)) + self.algorithm + b"".join(map(sized, said))
+
+    @classmethod
+    def decode(cls, data: bytes) -> ProofRequest:
+        """Read the bytes; raise `ProofFormatError`."""
+        head = 2 + ALGORITHM_INDICATOR_LEN
+        if len(data) < head:
+            raise ProofFormatError(f"a request for a proof has {head} bytes or more, this has {len(data)}")
+        parts = _unsized(data[head:], 4)
+        return cls(
+            task=data[0],
+            configuration=data[1],
+            algorithm=data[2:head],
+            server_challenge=parts[0],
+            server_ephemeral=parts[1],
+            client_challenge=parts[2],
+            client_ephemeral=parts[3],
+        )
+
+    def exchange(self, vin: str, ecu_address: int, wish: Wish) -> Exchange:
+        """Return what is proven."""
+        return Exchange(
+            task=self.task,
+            configuration=self.configuration,
+            vin=vin,
+            ecu_address=ecu_address,
+            server_challenge=self.server_challenge,
+            client_challenge=self.client_challenge,
+            server_ephemeral=self.server_ephemeral,
+            client_ephemeral=self.client_ephemeral,
+            algorithm=self.algorithm,
+            additional=wish.encode() + self.client_ephemeral,
+        )
+
+
+def encode_proof(proof: bytes, additional: bytes) -> bytes:
+    """Return what the back end gives back: the proof, and the additional parameter that it covers."""
+    return sized(proof) + sized(additional)
+
+
+def decode_proof(data: bytes) -> tuple[bytes, bytes]:
+    """Return (proof, additional parameter); raise `ProofFormatError`."""
+    proof, additional = _unsized(data, 2)
+    return proof, additional
+
+
+def _unsized(data: bytes, count: int) -> list[bytes]:
+    """Return `count` fields that have their length before them."""
+    parts, rest = [], data
+    for _ in range(count):
+        end = 2 + int.from_bytes(rest[:2], "big")
+        if len(rest) < max(2, end):
+            raise ProofFormatError(f"a field is cut off: {rest[:8].hex()}")
+        parts.append(rest[2:end])
+        rest = rest[end:]
+    if rest:
+        raise ProofFormatError(f"{len(rest)} bytes are left over")
+    return parts
