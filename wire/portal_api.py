@@ -355,8 +355,8 @@ class FinishLogin(Request[Session]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unlock:
-    """What the back end issued: a token, a certificate chain (`wire.diag_cert.encode_chain`), a key (`wire.signed_seed`), or a proof
-    (`wire.challenge_response.encode_proof`). `audit_id` names the record.
+    """What the back end issued: a token, a certificate chain (`wire.diag_cert.encode_chain`), a key (`wire.signed_seed`), or a
+    proof (`wire.challenge_response.encode_proof`). `audit_id` names the record.
     """
 
     payload: bytes = field(repr=False)
