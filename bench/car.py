@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from bench.car_facts import car_map, watched_car
 from bench.monitor.witness import Witness
 from bench.vehicle_file import VehicleSpec
-from scenarios.stage import TransportChange, VehicleChange
+from scenarios.stage import RestBusChange, TransportChange, VehicleChange
 from vci_driver.car_map import CarMap
 from wire.can_bus import CanBus
 from wire.errors import NotOnThisCarrier
@@ -54,6 +54,9 @@ class BenchCar(Protocol):
 
     def change(self, change: VehicleChange) -> None:
         """Set values of the vehicle."""
+
+    def change_rest_bus(self, change: RestBusChange) -> None:
+        """Start or stop the cyclic messages, or make one wrong."""
 
     def reset(self, name: str) -> None:
         """Take one unit's supply away and give it back."""
@@ -119,6 +122,10 @@ class ForeignCar:
         """Refuse."""
         given = {field.name: getattr(change, field.name) for field in fields(change)}
         self._out_of_reach(f"set {', '.join(f'{name}={value}' for name, value in given.items() if value is not None)}")
+
+    def change_rest_bus(self, change: RestBusChange) -> None:  # noqa: ARG002
+        """Refuse."""
+        self._out_of_reach("start, stop or change its cyclic messages")
 
     def reset(self, name: str) -> None:
         """Refuse."""

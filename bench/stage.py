@@ -11,7 +11,7 @@ from udsoncan.exceptions import NegativeResponseException
 from bench.outcomes import Facts, answered, portal_refused, status_facts, unfit, unlock_failed
 from bench.tester import role_of
 from bench.vehicle_file import OBD
-from scenarios.stage import OutageKind, Outcome, OutcomeKind, TamperKind, TransportChange, VehicleChange
+from scenarios.stage import OutageKind, Outcome, OutcomeKind, RestBusChange, TamperKind, TransportChange, VehicleChange
 from scenarios.strategy import Strategy
 from vci_driver.outcome import UnlockFailed, UnlockReport, UnlockResult
 from vci_driver.portal_client import NotLoggedIn
@@ -377,6 +377,11 @@ class BenchStage:
         """Write into the trace what was done from outside: who reads it sees why the frames after it are different."""
         self._bench.trace.note(self.now_ns(), act, text.encode())
         return DONE
+
+    def rest_bus(self, change: RestBusChange) -> Outcome:
+        """See `Stage`."""
+        self._bench.car.change_rest_bus(change)
+        return self._noted("rest-bus", repr(change))
 
     def reset_ecu(self, ecu: str) -> Outcome:
         """See `Stage`."""

@@ -9,6 +9,7 @@ from typing import Any
 from bench.car import Findings, findings_of
 from bench.car_facts import car_map, watched_car
 from bench.monitor.witness import Witness
+from bench.rest_bus import RestBus, RestBusPlace
 from bench.vehicle_file import GATEWAY, OBD, BusSpec, PlacedEcu, VehicleSpec
 from bench.works import Works
 from ecu_sim.node import EcuNode
@@ -20,7 +21,7 @@ from ecu_sim.unlock.sfd import SfdGate, SfdOptions
 from ecu_sim.unlock.signed_seed import SignedSeedGate, SignedSeedOptions
 from ecu_sim.unlock.trust import TrustStore
 from ecu_sim.vehicle_state import PowerEvent, VehicleState
-from scenarios.stage import TransportChange, VehicleChange
+from scenarios.stage import RestBusChange, TransportChange, VehicleChange
 from sgw_sim.arming import Observation
 from sgw_sim.gateway import Gateway, RouteSpec
 from vci_driver.car_map import CarMap
@@ -76,6 +77,7 @@ class Unit:
         self.gate = gate
         self.clock = clock
         self.ports: list[BusPort] = []
+        self.rest: RestBusPlace | None = None
         self.core: EcuNode | Gateway
         self.endpoint: Endpoint
 
@@ -86,6 +88,8 @@ class Unit:
         self.server.power(PowerEvent.BATTERY_LOST, now_ns)
         self.core.lose_supply()
         self.endpoint.flush()
+        if self.rest is not None:
+            self.rest.lose_supply()
 
     def regain_supply(self, now_ns: int) -> None:
         """Terminal 30 is back: a restart."""
@@ -93,11 +97,15 @@ class Unit:
             port.restart()
         self.server.power(PowerEvent.BATTERY_BACK, now_ns)
         self.endpoint.flush()
+        if self.rest is not None:
+            self.rest.regain_supply(now_ns)
 
     def power(self, event: PowerEvent, now_ns: int) -> None:
         """Tell the server what happens to the supply."""
         self.server.power(event, now_ns)
         self.endpoint.flush()
+        if self.rest is not None:
+            self.rest.power(event, now_ns)
 
 
 class Car:
@@ -139,6 +147,11 @@ class Car:
         self._place_gateway()
         for placed in spec.ecus:
             self._place(placed)
+        self._rest_bus = (
+            RestBus(spec.rest_bus, units=self.units, buses=self.buses, state=self.state) if spec.rest_bus else None
+        )
+        if self._rest_bus is not None and spec.rest_bus is not None and spec.rest_bus.start:
+            self._rest_bus.start()
 
     # ---- wiring
 
@@ -262,6 +275,8 @@ class Car:
         state, now_ns = self.state, self.world.now_ns
         if change.speed_kmh is not None:
             state.speed_kmh = change.speed_kmh
+        if change.engine_rpm is not None:
+            state.engine_rpm = change.engine_rpm
         if change.bonnet_open is not None:
             state.bonnet_open = change.bonnet_open
             self.witness.bonnet(is_open=change.bonnet_open, odometer_km=state.odometer_km)
@@ -317,6 +332,18 @@ class Car:
             body_controller_lost=state.body_controller_lost,
             crash=state.crash,
         )
+
+    @property
+    def rest_bus(self) -> RestBus:
+        """The cyclic messages. Raises `LocalMisuse` where the vehicle file has no section for them."""
+        if self._rest_bus is None:
+            raise LocalMisuse(f"{self.spec.name!r} has no rest bus: its vehicle file has no section 'rest_bus'")
+        return self._rest_bus
+
+    @held
+    def change_rest_bus(self, change: RestBusChange) -> None:
+        """Start or stop the cyclic messages, or make one wrong."""
+        self.rest_bus.change(change)
 
     @held
     def set_clock(self, name: str, *, offset_s: int, is_set: bool) -> None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from bench.rest_bus_file import RestBusSpec, read_rest_bus
 from ecu_sim.profile import EcuProfile
 from ecu_sim.profile_file import load_profile
 from sgw_sim.profile import GatewayProfile, load_gateway
@@ -25,7 +26,7 @@ VIN_DID = 0xF190
 VIN_LETTERS = frozenset("ABCDEFGHJKLMNPRSTUVWXYZ0123456789")
 """ISO 3779: I, O and Q are left out, because they look like 1 and 0."""
 T = TypeVar("T")
-KEYS = ("title", "make", "vin", "odometer_km", "gateway", "functional_ids", "buses", "ecus", "tester")
+KEYS = ("title", "make", "vin", "odometer_km", "gateway", "functional_ids", "buses", "ecus", "rest_bus", "tester")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class VehicleSpec:
     functional_ids: tuple[int, ...]
     buses: tuple[BusSpec, ...]
     ecus: tuple[PlacedEcu, ...]
+    rest_bus: RestBusSpec | None
     padding: int | None
     installed_units_did: int | None
     path: Path
@@ -91,7 +93,7 @@ def _read_file(path: Path) -> VehicleSpec:
         raise node.require("vin").error(
             f"a VIN has digits and capital letters without I, O, Q (ISO 3779), {vin!r} has {', '.join(wrong)}"
         )
-    gateway, tester = node.require("gateway"), node.get("tester")
+    gateway, tester, rest_bus = node.require("gateway"), node.get("tester"), node.get("rest_bus")
     gateway.mapping(("profile", "ecu"))
     if tester is not None:
         tester.mapping(("padding", "installed_units_did"))
@@ -99,6 +101,7 @@ def _read_file(path: Path) -> VehicleSpec:
     gateway_ecu = _with_vin(_loaded(gateway.require("ecu"), load_profile), vin)
     placed = {key: (_placed(entry, key, names, vin), entry) for key, entry in node.require("ecus").mapping().items()}
     _check_identifiers(gateway, gateway_ecu, node.require("functional_ids"), placed.values())
+    units_on = (*placed, GATEWAY)
     installed = _optional(tester, "installed_units_did", 0xFFFF)
     units = [gateway_ecu, *(ecu.profile for ecu, _ in placed.values())]
     gateway_ecu = _with_did(gateway_ecu, installed, bytes(unit.address & 0xFF for unit in units))
@@ -113,6 +116,7 @@ def _read_file(path: Path) -> VehicleSpec:
         functional_ids=tuple(item.integer() for item in node.require("functional_ids").items()),
         buses=buses,
         ecus=tuple(ecu for ecu, _ in placed.values()),
+        rest_bus=read_rest_bus(rest_bus, units=units_on, buses=names) if rest_bus else None,
         padding=_optional(tester, "padding", 0xFF),
         installed_units_did=installed,
         path=path.resolve(),

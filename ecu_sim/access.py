@@ -28,10 +28,10 @@ def refused_scope(server: UdsServer, access: Access, now_ns: int) -> int:
     return gate.refusal_nrc if access.scope and gate is not None and not gate.allows(access.scope, now_ns) else 0
 
 
-def refused_condition(server: UdsServer, access: Access) -> int:
+def refused_condition(server: UdsServer, access: Access, now_ns: int) -> int:
     """Return 0, or the NRC of the first condition that does not hold."""
     for name in access.conditions:
-        nrc = CONDITIONS[name](server.vehicle)
+        nrc = CONDITIONS[name](server.vehicle, now_ns)
         if nrc:
             return nrc
     return 0

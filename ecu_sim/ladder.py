@@ -46,7 +46,7 @@ def _service_level(server: UdsServer, request: Request) -> int:
 
 
 def _service_conditions(server: UdsServer, request: Request) -> int:
-    return refused_condition(server, server.profile.services[request.sid].access)
+    return refused_condition(server, server.profile.services[request.sid].access, request.now_ns)
 
 
 def _minimum_length(server: UdsServer, request: Request) -> int:  # noqa: ARG001
@@ -97,7 +97,7 @@ def _object_level(server: UdsServer, request: Request) -> int:
 
 def _object_conditions(server: UdsServer, request: Request) -> int:
     for access in request.accesses:
-        nrc = refused_condition(server, access)
+        nrc = refused_condition(server, access, request.now_ns)
         if nrc:
             return nrc
     return 0

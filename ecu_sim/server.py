@@ -21,7 +21,7 @@ from ecu_sim.state import NonVolatile, Volatile
 from ecu_sim.timers import Timers
 from ecu_sim.unit_event import UnitEvent
 from ecu_sim.unlock.gate import AccessGate, GateEvent, SeedGate
-from ecu_sim.vehicle_state import PowerEvent, VehicleState
+from ecu_sim.vehicle_state import PowerEvent, VehicleView
 from wire.entropy import Entropy
 from wire.uds import FUNCTIONAL_SILENT, Nrc, Service, Session, nrc_name
 
@@ -54,14 +54,14 @@ class UdsServer:
         profile: EcuProfile,
         *,
         entropy: Entropy,
-        vehicle: VehicleState,
+        vehicle: VehicleView,
         gate: AccessGate | None = None,
         memory: NonVolatile | None = None,
     ) -> None:
         self.profile: EcuProfile = profile
         self.name = profile.name
         self.entropy = entropy
-        self.vehicle = vehicle
+        self.vehicle: VehicleView = vehicle
         self.gate = gate
         self.seed_gate: SeedGate | None = gate if isinstance(gate, SeedGate) else None
         self.outputs: deque[bytes] = deque()

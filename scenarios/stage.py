@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from wire.errors import LocalMisuse
 from wire.faults import FaultRule
 from wire.portal_api import FaceVideo, Picture
 
@@ -47,7 +48,8 @@ class Outcome:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VehicleChange:
     """Values of the vehicle to set; None leaves one as it is. `kilometres_driven` adds to the odometer, with the bonnet as it
-    is. `supply_mv` in millivolts. `sleeping`: the buses sleep (True) or wake (False). `battery`: terminal 30 there or not.
+    is. `supply_mv` in millivolts, `engine_rpm` in 1/min. `sleeping`: the buses sleep (True) or wake (False). `battery`: terminal
+    30 there or not.
     """
 
     terminal_15: bool | None = None
@@ -57,6 +59,7 @@ class VehicleChange:
     speed_kmh: int | None = None
     supply_mv: int | None = None
     sleeping: bool | None = None
+    engine_rpm: int | None = None
     body_controller_lost: bool | None = None
     crash: bool | None = None
 
@@ -72,6 +75,31 @@ class TransportChange:
     wait_frames: int | None = None
     padding: int | None = None
     buffer_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestBusChange:
+    """What becomes of the cyclic messages; None leaves it as it is. `on`: all start or stop. The rest is about one `message`:
+    `stopped`, `counter_frozen`, `checksum_wrong`, and `signal`, which carries the raw value `raw` from now on, whatever the
+    vehicle does (None: the vehicle's own again).
+    """
+
+    on: bool | None = None
+    message: str | None = None
+    stopped: bool | None = None
+    counter_frozen: bool | None = None
+    checksum_wrong: bool | None = None
+    signal: str | None = None
+    raw: int | None = None
+
+    def __post_init__(self) -> None:
+        about_one = (self.stopped, self.counter_frozen, self.checksum_wrong, self.signal)
+        if self.message is None and any(value is not None for value in about_one):
+            raise LocalMisuse("say of which message: Message.Signal belongs to one, and so do counter and checksum")
+        if self.raw is not None and self.signal is None:
+            raise LocalMisuse("say in which signal the raw value stands")
+        if self.message is not None and all(value is None for value in about_one):
+            raise LocalMisuse(f"say what becomes of message {self.message!r}")
 
 
 class TamperKind(StrEnum):
@@ -211,6 +239,9 @@ class Stage(Protocol):
 
     def change_vehicle(self, change: VehicleChange) -> Outcome:
         """Set values of the vehicle."""
+
+    def rest_bus(self, change: RestBusChange) -> Outcome:
+        """Start or stop the vehicle's cyclic messages, or make one wrong."""
 
     def reset_ecu(self, ecu: str) -> Outcome:
         """Take the supply of one ECU away and give it back."""

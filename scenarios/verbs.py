@@ -21,7 +21,7 @@ from scenarios.kinds import (
     integer,
     list_of,
 )
-from scenarios.stage import OutageKind, Outcome, Stage, TamperKind, TransportChange, VehicleChange
+from scenarios.stage import OutageKind, Outcome, RestBusChange, Stage, TamperKind, TransportChange, VehicleChange
 from scenarios.strategy import STATES, Goal
 from wire.clock import NS_PER_S
 from wire.faults import FOREVER_NS, FaultRule
@@ -114,6 +114,22 @@ def _vehicle(stage: Stage, args: Args) -> Outcome:
             sleeping=args["asleep"],
             body_controller_lost=args["body-controller-lost"],
             crash=args["crash"],
+            engine_rpm=args["engine-rpm"],
+        )
+    )
+
+
+def _rest_bus(stage: Stage, args: Args) -> Outcome:
+    counter, checksum = args["counter"], args["checksum"]
+    return stage.rest_bus(
+        RestBusChange(
+            on=args["on"],
+            message=args["message"],
+            stopped=args["stopped"],
+            counter_frozen=None if counter is None else counter == "frozen",
+            checksum_wrong=None if checksum is None else checksum == "wrong",
+            signal=args["signal"],
+            raw=args["raw"],
         )
     )
 
@@ -139,6 +155,7 @@ _PICTURE = choice(*_PICTURES)
 _FAULT_KIND = choice("drop", "duplicate", "delay", "corrupt", "error")
 _CAN_ID = integer(0, 0x9FFF_FFFF)
 _BYTE = integer(0, 0xFF)
+_RAW = integer(-(1 << 63), (1 << 64) - 1)
 
 _TABLE = (
     # ---- people
@@ -324,6 +341,7 @@ _TABLE = (
             Param(name="bonnet", kind=choice("open", "closed"), doc="the bonnet"),
             Param(name="drive-km", kind=integer(0, 1_000_000), doc="kilometres to drive, with the bonnet as it is"),
             Param(name="speed-kmh", kind=integer(0, 400), doc="speed"),
+            Param(name="engine-rpm", kind=integer(0, 16_000), doc="engine speed, in 1/min"),
             Param(name="supply-mv", kind=integer(0, 32_000), doc="supply voltage"),
             Param(name="asleep", kind=BOOLEAN, doc="buses asleep or awake"),
             Param(name="body-controller-lost", kind=BOOLEAN, doc="no word from the body controller"),
@@ -336,11 +354,29 @@ _TABLE = (
             "bonnet",
             "drive-km",
             "speed-kmh",
+            "engine-rpm",
             "supply-mv",
             "asleep",
             "body-controller-lost",
             "crash",
         ),
+    ),
+    Verb(
+        name="rest-bus",
+        doc="start or stop the vehicle's cyclic messages, or make one of them wrong",
+        params=(
+            Param(name="on", kind=BOOLEAN, doc="all of them: true to start"),
+            Param(name="message", kind=TEXT, doc="one of them, by its name in the DBC; what follows is about it"),
+            Param(name="stopped", kind=BOOLEAN, doc="true: it is no longer sent"),
+            Param(name="counter", kind=choice("running", "frozen"), doc="its counter"),
+            Param(name="checksum", kind=choice("right", "wrong"), doc="its checksum"),
+            Param(name="signal", kind=TEXT, doc="one of its signals"),
+            Param(
+                name="raw", kind=_RAW, doc="what the signal carries, raw; the vehicle's own value again when left out"
+            ),
+        ),
+        act=_rest_bus,
+        some_of=("on", "message"),
     ),
     Verb(
         name="reset-ecu",

@@ -10,7 +10,7 @@ from bench.car import Findings
 from bench.car_facts import car_map
 from bench.live.client import ControlClient
 from bench.vehicle_file import VehicleSpec
-from scenarios.stage import TransportChange, VehicleChange
+from scenarios.stage import RestBusChange, TransportChange, VehicleChange
 from vci_driver.car_map import CarMap
 from wire.errors import NotOnThisCarrier
 from wire.faults import FaultRule
@@ -45,6 +45,10 @@ class RemoteCar:
     def change(self, change: VehicleChange) -> None:
         """See `BenchCar`."""
         self._client.call("change", change=change)
+
+    def change_rest_bus(self, change: RestBusChange) -> None:
+        """See `BenchCar`."""
+        self._client.call("change_rest_bus", change=change)
 
     def reset(self, name: str) -> None:
         """See `BenchCar`."""

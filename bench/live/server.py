@@ -23,7 +23,7 @@ from bench.live.verbs import play_verb
 from bench.topology import Car, Wiring
 from bench.vehicle_file import VehicleSpec, load_vehicle
 from ecu_sim.unlock.trust import TrustStore
-from scenarios.stage import TransportChange, VehicleChange
+from scenarios.stage import RestBusChange, TransportChange, VehicleChange
 from vci_driver.api import ChannelLost, RawChannel
 from vci_driver.registry import open_channel
 from wire.carried_bus import CarriedBus
@@ -331,6 +331,7 @@ CALLS: Mapping[str, Callable[[CarServer, Connection, Args], object]] = {
     "attach": _attach,
     "renew_keys": _renew_keys,
     "change": lambda s, _, a: s.car.change(from_plain(VehicleChange, a["change"])),
+    "change_rest_bus": lambda s, _, a: s.car.change_rest_bus(from_plain(RestBusChange, a["change"])),
     "reset": lambda s, _, a: s.car.reset(_text(a, "name")),
     "set_clock": lambda s, _, a: s.car.set_clock(
         _text(a, "name"), offset_s=_seconds(a, "offset_s"), is_set=_truth(a, "is_set")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from bench.live.snapshot import snapshot
 from scenarios.model import read_step
-from scenarios.stage import Outcome, OutcomeKind, Stage, TransportChange, VehicleChange
+from scenarios.stage import Outcome, OutcomeKind, RestBusChange, Stage, TransportChange, VehicleChange
 from scenarios.verbs import VERBS
 from wire.errors import ConfigError
 from wire.faults import FaultRule
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STATE = "state"
 VERB_MAX_BYTES = 4_000
 """The longest verb has some hundred; YAML is read at some 100 bytes a millisecond, and the car waits for it."""
-CAR_VERBS = ("vehicle", "reset-ecu", "ecu-clock", "fault", "clear-faults", "transport")
+CAR_VERBS = ("vehicle", "rest-bus", "reset-ecu", "ecu-clock", "fault", "clear-faults", "transport")
 """Those verbs that are done to the car and need no tester, no person and no portal."""
 DONE = Outcome(kind=OutcomeKind.POSITIVE, text="done")
 
@@ -51,6 +51,10 @@ class _CarStage:
 
     def change_vehicle(self, change: VehicleChange) -> Outcome:
         self._car.change(change)
+        return DONE
+
+    def rest_bus(self, change: RestBusChange) -> Outcome:
+        self._car.change_rest_bus(change)
         return DONE
 
     def reset_ecu(self, ecu: str) -> Outcome:

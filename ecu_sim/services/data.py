@@ -46,15 +46,17 @@ def _read(server: UdsServer, request: Request) -> bytes:
             assert server.gate is not None
             answer += did.to_bytes(2, "big") + server.gate.read_did(did, request.now_ns)
         else:
-            answer += did.did.to_bytes(2, "big") + value_of(server, did)
+            answer += did.did.to_bytes(2, "big") + value_of(server, did, request.now_ns)
     return answer
 
 
-def value_of(server: UdsServer, did: Did) -> bytes:
+def value_of(server: UdsServer, did: Did, now_ns: int) -> bytes:
     """Return what an identifier of the profile holds now."""
     if did.source is None:
         return server.memory.data[did.did]
-    return bytes((server.state.session,)) if did.source == ACTIVE_SESSION else SOURCES[did.source](server.vehicle)
+    if did.source == ACTIVE_SESSION:
+        return bytes((server.state.session,))
+    return SOURCES[did.source](server.vehicle, now_ns)
 
 
 def _read_work_ns(server: UdsServer, request: Request) -> int:  # noqa: ARG001

@@ -1,0 +1,1 @@
+"""Cyclic frames of a vehicle, sent and heard by its control units."""
