@@ -21,7 +21,9 @@ class RunningRoutine:
 
 @dataclass(slots=True)
 class Volatile:
-    """Gone with a reset. `seed`: (level, seed) that waits for its key. `written`: identifiers written in this session."""
+    """Gone with a reset. `seed`: (level, seed) that waits for its key. `written`: identifiers written in this session.
+    `communication`: what CommunicationControl last said of normal messages; 1 and 3 stop sending them, 2 and 3 hearing them.
+    """
 
     session: int = Session.defaultSession
     open_level: int | None = None

@@ -20,8 +20,8 @@ from wire.frame import Frame
 from wire.names import suggestion
 
 SPEAKS, LISTENS = (0, 2), (0, 1)
-"""Values of CommunicationControl (ISO 14229-1; general knowledge) in which a unit sends, and in which it takes, other frames
-than diagnostic ones: 0 both, 1 disables sending, 2 disables hearing, 3 both.
+"""Values of CommunicationControl (general knowledge) in which a unit sends, and in which it hears, other frames than diagnostic
+ones: 0 enables both, 1 disables sending, 2 hearing, 3 both.
 """
 
 
