@@ -100,6 +100,7 @@ class RestBus:
         self._buses = buses
         self._state = state
         self.running = False
+        self.messages: tuple[CyclicMessage, ...] = ()
 
     def change(self, change: RestBusChange) -> None:
         """Do what a change says. Raises `LocalMisuse`, `ConfigError` for a DBC that does not fit, `NotOnThisCarrier`."""
@@ -113,7 +114,8 @@ class RestBus:
 
     def start(self) -> None:
         """Put every unit on the rest bus; all messages go out at once."""
-        plans = self._plans(self._messages())
+        self.messages = self._messages()
+        plans = self._plans(self.messages)
         for name, plan in plans.items():
             unit = self._units[name]
             unit.rest = RestBusPlace(unit, self._state, self._buses, plan)

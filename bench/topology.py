@@ -340,6 +340,11 @@ class Car:
             raise LocalMisuse(f"{self.spec.name!r} has no rest bus: its vehicle file has no section 'rest_bus'")
         return self._rest_bus
 
+    @property
+    def rest_bus_runs(self) -> bool:
+        """Whether the cyclic messages are sent."""
+        return self._rest_bus is not None and self._rest_bus.running
+
     @held
     def change_rest_bus(self, change: RestBusChange) -> None:
         """Start or stop the cyclic messages, or make one wrong."""

@@ -37,6 +37,7 @@ def snapshot(server: CarServer) -> dict[str, object]:
         "bonnet": "open" if state.bonnet_open else "closed",
         "odometer_km": state.odometer_km,
         "speed_kmh": state.speed_kmh,
+        "rest_bus": car.rest_bus_runs,
         "engine_rpm": state.engine_rpm,
         "supply_mv": state.supply_mv,
         "asleep": state.sleeping,

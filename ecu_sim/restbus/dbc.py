@@ -65,9 +65,7 @@ def _database(path: Path) -> Database:
         database: Any = load_file(path, database_format="dbc")
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", path=str(path)) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"is not text (byte {error.start})", path=str(path)) from None
-    except (Error, ValueError, KeyError) as error:  # what cantools finds wrong in a file
+    except (Error, ValueError, LookupError) as error:  # what cantools finds wrong in a file
         raise ConfigError(f"is no DBC that can be read: {error}", path=str(path)) from None
     return database  # type: ignore[no-any-return]
 
@@ -176,10 +174,3 @@ def _attribute(holder: Any, name: str) -> Any:
     """Return what an attribute says of a message, signal or database; empty where it says nothing."""
     attributes = holder.dbc.attributes if holder.dbc is not None else {}
     return attributes[name].value if name in attributes else ""
-
-
-def sources_of(messages: Iterable[CyclicMessage]) -> frozenset[str]:
-    """Return the sources that some signal of these messages carries."""
-    return frozenset(
-        signal.source for message in messages for signal in message.signals.values() if signal.source is not None
-    )

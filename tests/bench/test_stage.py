@@ -9,7 +9,7 @@ import pytest
 from bench import Bench, VehicleChange
 from bench.outcomes import answered, shown, unlock_failed
 from bench.stage import BenchStage
-from scenarios.stage import OutageKind, Outcome, OutcomeKind, TamperKind, TransportChange
+from scenarios.stage import OutageKind, Outcome, OutcomeKind, RestBusChange, TamperKind, TransportChange
 from vci_driver.outcome import UnlockFailed, UnlockReport, UnlockResult
 from wire.errors import LocalMisuse, RemoteTimeout, WorldStopped
 from wire.faults import FaultRule
@@ -185,6 +185,7 @@ def test_what_is_done_from_outside_is_noted_in_the_trace_when_it_is_done(bench: 
         "unplug": lambda: stage.unplug(can_id=None, frames=1),
         "plug-in": stage.plug_in,
         "vehicle": lambda: stage.change_vehicle(VehicleChange(bonnet_open=True)),
+        "rest-bus": lambda: stage.rest_bus(RestBusChange(on=True)),
     }
     for act in acts.values():
         act()

@@ -25,6 +25,7 @@ DOCUMENTS = (
     "docs/pytest.md",
     "docs/vehicles.md",
     "docs/import.md",
+    "docs/restbus.md",
     "docs/ci.md",
     "docs/traces.md",
     "docs/drivers.md",

@@ -269,7 +269,9 @@ def test_a_list_of_trouble_codes_that_is_too_long_is_refused() -> None:
 def test_communication_is_controlled(control: int, kind: str) -> None:
     ecu = Ecu().extended()
     assert ecu.ask(f"28 {control:02X} {kind}") == f"68 {control:02X}"
-    assert ecu.server.state.communication == control
+    assert ecu.server.state.communication == (0 if kind == "02" else control), (
+        "what is said of network management alone"
+    )
     ecu.ask("10 01")
     assert ecu.server.state.communication == 0, "as in the default session"
 

@@ -17,7 +17,7 @@ from bench.topology import Car, Wiring
 from bench.vehicle_file import load_vehicle
 from ecu_sim.unlock.trust import TrustStore
 from portal_sim.keys import key_set_of, make_keys
-from scenarios.stage import TransportChange, VehicleChange
+from scenarios.stage import RestBusChange, TransportChange, VehicleChange
 from wire.clock import VIRTUAL_EPOCH_UTC_S, RealClock
 from wire.entropy import SeededEntropy
 from wire.errors import LocalMisuse, NotOnThisCarrier
@@ -133,6 +133,18 @@ def test_calendars_can_be_wrong_lost_and_put_forward(stand: Stand) -> None:
     assert clock.utc_s(0) == other.utc_s(0)
 
 
+def test_the_cyclic_messages_are_started_made_wrong_and_stopped(stand: Stand) -> None:
+    inside = stand.inside()
+    assert stand.car.change_rest_bus(RestBusChange(on=True)) is None
+    stand.car.change_rest_bus(RestBusChange(message="Fahrt_01", signal="Tempo", raw=4_200, counter_frozen=True))
+    sending = inside.rest_bus.sending("Fahrt_01")
+    assert (sending.raw, sending.counter_frozen, sending.stopped) == ({"Tempo": 4_200}, True, False)
+    with pytest.raises(LocalMisuse, match=r"nobody sends a message 'Fart_01'; did you mean 'Fahrt_01'\?"):
+        stand.car.change_rest_bus(RestBusChange(message="Fart_01", stopped=True))
+    stand.car.change_rest_bus(RestBusChange(on=False))
+    assert not inside.rest_bus_runs
+
+
 def test_a_units_transport_changes_and_a_value_that_is_none_is_refused(stand: Stand) -> None:
     assert stand.car.set_transport("cluster", TransportChange(stmin=5, block_size=2, wait_frames=1)) is None
     for change in (TransportChange(stmin=300), TransportChange(padding=256), TransportChange(buffer_bytes=1)):
@@ -224,6 +236,7 @@ def foreign() -> ForeignCar:
     [
         (lambda car: car.unit("cluster"), "look into unit 'cluster'"),
         (lambda car: car.change(VehicleChange(bonnet_open=True)), "set bonnet_open=True$"),
+        (lambda car: car.change_rest_bus(RestBusChange(on=True)), "start, stop or change its cyclic messages"),
         (lambda car: car.reset("cluster"), "take the supply of 'cluster' away"),
         (lambda car: car.set_clock("cluster", offset_s=1, is_set=True), "set the calendar of 'cluster'"),
         (lambda car: car.put_date_forward(1), "put its calendars forward"),

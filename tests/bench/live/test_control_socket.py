@@ -65,6 +65,12 @@ def well(car: Served) -> bool:
         ("vehicle: {ignition: true}", "done", "ignition", True),
         ("vehicle: {drive-km: 3}", "done", "odometer_km", None),
         ("vehicle: {speed-kmh: 0}\r", "done", "speed_kmh", 0),
+        ("vehicle: {engine-rpm: 800}", "done", "engine_rpm", 800),
+        ("rest-bus: true", "done", "rest_bus", True),
+        ("rest-bus: {message: Fahrt_01, signal: Tempo, raw: 0, counter: frozen, checksum: wrong}", "done", "", None),
+        ("rest-bus: {mesage: Fahrt_01}", None, "", None),
+        ("rest-bus: {signal: Tempo}", None, "", None),
+        ("rest-bus: false", "done", "rest_bus", False),
         ("reset-ecu: cluster", "done", "asleep", False),
         ("ecu-clock: {ecu: cluster, offset: 2 h}", "done", "asleep", False),
         ("ecu-clock: {ecu: cluster, set: false}", "done", "asleep", False),
@@ -90,7 +96,7 @@ def test_a_person_writes_the_scenarios_own_verbs(
 
 def test_each_verb_for_the_car_has_a_case_above_and_is_a_scenarios_verb() -> None:
     assert set(CAR_VERBS) <= set(VERBS)
-    assert CAR_VERBS == ("vehicle", "reset-ecu", "ecu-clock", "fault", "clear-faults", "transport")
+    assert CAR_VERBS == ("vehicle", "rest-bus", "reset-ecu", "ecu-clock", "fault", "clear-faults", "transport")
 
 
 def test_what_was_done_by_hand_stands_in_the_log(car: Served) -> None:

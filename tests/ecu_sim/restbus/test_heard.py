@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +90,13 @@ def test_after_a_restart_nothing_is_known_and_any_counter_is_the_first() -> None
     assert view.status("speed_kmh", 0) == "speed_kmh: M.speed never heard"
     reception.take(frame(6, 7), 0)
     assert view.read("speed_kmh", 0) == 6
+
+
+def test_an_unprotected_message_is_good_whenever_it_is_long_enough() -> None:
+    bare = Reception(replace(MESSAGE, counter=None, checksum_at=None))
+    for _ in range(3):
+        bare.take(b"\x00\x00\x64\x00", 0)
+    assert (bare.good, bare.repeated, bare.wrong_checksums) == (3, 0, 0)
 
 
 def test_what_no_message_carries_is_unknown_and_the_own_supply_is_measured() -> None:
