@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bench.bench import Bench, WitnessViolation
-    from scenarios.stage import VehicleChange
+    from scenarios.stage import RestBusChange, VehicleChange
     from vci_driver.outcome import UnlockFailed
     from wire.errors import BenchError, ConfigError, LocalMisuse, NotOnThisCarrier
     from wire.portal_api import PortalError
@@ -19,6 +19,7 @@ __all__ = [
     "LocalMisuse",
     "NotOnThisCarrier",
     "PortalError",
+    "RestBusChange",
     "UnlockFailed",
     "VehicleChange",
     "WitnessViolation",
@@ -31,6 +32,7 @@ _HOMES = {
     "LocalMisuse": "wire.errors",
     "NotOnThisCarrier": "wire.errors",
     "PortalError": "wire.portal_api",
+    "RestBusChange": "scenarios.stage",
     "UnlockFailed": "vci_driver.outcome",
     "VehicleChange": "scenarios.stage",
     "WitnessViolation": "bench.bench",

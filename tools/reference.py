@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ecu_sim.order import ORDER  # noqa: E402
+from ecu_sim.restbus.sources import SIGNAL_SOURCES  # noqa: E402
 from ecu_sim.unlock import challenge_response as acr  # noqa: E402
 from ecu_sim.unlock.certificate import PROOF_CHECKS, SHOWN_CHECKS, CertificateOptions  # noqa: E402
 from ecu_sim.unlock.certificate_checks import CERTIFICATE_CHECKS  # noqa: E402
@@ -133,6 +134,11 @@ def gateways() -> str:
     return table(("profile", "opened by", "always passes", "passes with a grant's scope", "the rest gets"), rows)
 
 
+def signal_sources() -> str:
+    """Return what may feed a signal of a rest bus."""
+    return "Sources: " + ", ".join(f"`{name}`" for name in SIGNAL_SOURCES) + "\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "verbs": verbs,
     "expectations": expectations,
@@ -146,6 +152,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "fates": fates,
     "arming": arming,
     "gateways": gateways,
+    "signal-sources": signal_sources,
 }
 
 

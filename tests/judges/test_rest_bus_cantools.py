@@ -21,9 +21,9 @@ from wire.can_bus import CanBus
 from wire.frame import Frame
 
 pytestmark = pytest.mark.judge
-SHIPPED = {"vag-golf": "vag", "mb-eclass": "mercedes"}
+SHIPPED = {"vag-golf": "vag", "mb-eclass": "mercedes", "mb-cclass": "mercedes"}
 SEEN_AS = {
-    "vag-golf": {
+    "vag": {
         "speed_kmh": ("Fahrt_01", "Tempo"),
         "engine_rpm": ("Motor_01", "Drehzahl"),
         "bonnet_open": ("Karosserie_01", "Haube_offen"),
@@ -31,7 +31,7 @@ SEEN_AS = {
         "odometer_km": ("Kombi_01", "Kilometerstand"),
         "terminal_15": ("Klemmen_Status_01", "Kl_15"),
     },
-    "mb-eclass": {
+    "mercedes": {
         "speed_kmh": ("VEH_SPEED", "SPEED"),
         "engine_rpm": ("ENG_STAT", "RPM"),
         "bonnet_open": ("BODY_STAT", "HOOD_OPEN"),
@@ -89,7 +89,7 @@ def test_every_frame_on_every_bus_says_what_was_set_counts_to_15_and_sums_up(veh
             for (_, frame), values in zip(seen, decoded, strict=True):
                 assert values[checksum] == crc8_bit_by_bit(can_id.to_bytes(2, "big") + frame.data[1:])
             assert len(seen) == pytest.approx(18_000 / message.cycle_time, abs=1)
-        for value, (name, signal) in SEEN_AS[vehicle].items():
+        for value, (name, signal) in SEEN_AS[SHIPPED[vehicle]].items():
             message = database.get_message_by_name(name)
             last = frames["body", message.frame_id][-1][1].data
             assert message.decode(last)[signal] == getattr(state, value), value
