@@ -36,7 +36,7 @@ class _Plan:
 
 
 class RestBusPlace:
-    """One unit's place on the rest bus: the node, and ports of its own beside those for diagnostics: each counts its own errors."""
+    """One unit's place on the rest bus: the node, and ports beside those for diagnostics, which count errors of their own."""
 
     def __init__(self, unit: Unit, state: VehicleState, buses: Mapping[str, CanBus], plan: _Plan) -> None:
         world = unit.endpoint.world
