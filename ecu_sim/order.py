@@ -69,11 +69,32 @@ ACCESS = (OBJECT_IN_SESSION, OBJECT_SECURED, OBJECT_RELEASED, OBJECT_LEVEL, OBJE
 ANSWER_FITS = Row(check="answer fits", nrc=Nrc.responseTooLong, source=SERVICE, late=True)
 """The last question of every service that answers with data: whether the answer is longer than the unit can send."""
 
+# ---- rows of memory and transfers
+
+ADDRESS_FORMAT = row("address format", Nrc.requestOutOfRange, SERVICE)
+NO_TRANSFER_RUNS = row("no transfer runs", None, OWN)
+"""The profile says which: 0x22, or 0x70."""
+AREA_WITH_FORMAT = (
+    MINIMUM_LENGTH,
+    ADDRESS_FORMAT,
+    EXACT_LENGTH,
+    NO_TRANSFER_RUNS,
+    row("data format", Nrc.requestOutOfRange, SERVICE),
+)
+TRANSFER_REQUESTED = row("transfer requested", Nrc.requestSequenceError, SERVICE)
+CELLS_PROGRAMMABLE = Row(check="cells programmable", nrc=Nrc.generalProgrammingFailure, source=SERVICE, late=True)
+"""The memory finds it out when it is programmed or erased."""
+
 # ---- the ladders
 
 ORDER: Mapping[int, tuple[Row, ...]] = {
     # DiagnosticSessionControl
-    0x10: (*WITH_SUB_FUNCTION, EXACT_LENGTH, SERVICE_CONDITIONS),
+    0x10: (
+        *WITH_SUB_FUNCTION,
+        EXACT_LENGTH,
+        Row(check="programming conditions", nrc=None, source=OWN, again=True),
+        SERVICE_CONDITIONS,
+    ),
     # ECUReset
     0x11: (*WITH_SUB_FUNCTION, EXACT_LENGTH, SERVICE_CONDITIONS),
     # ClearDiagnosticInformation
@@ -86,6 +107,16 @@ ORDER: Mapping[int, tuple[Row, ...]] = {
         row("whole identifiers", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
         row("identifier known", Nrc.requestOutOfRange, SERVICE),
         *ACCESS[1:],  # outside its session an identifier is as unknown
+        ANSWER_FITS,
+    ),
+    # ReadMemoryByAddress
+    0x23: (
+        *ARRIVAL,
+        MINIMUM_LENGTH,
+        ADDRESS_FORMAT,
+        EXACT_LENGTH,
+        row("area readable", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS,
         ANSWER_FITS,
     ),
     # SecurityAccess
@@ -123,7 +154,70 @@ ORDER: Mapping[int, tuple[Row, ...]] = {
         *ACCESS,
         row("routine's sub-function", Nrc.subFunctionNotSupported, OWN),
         row("option length", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        row("option known", Nrc.requestOutOfRange, SERVICE),
+        Row(check="programming allowed", nrc=Nrc.conditionsNotCorrect, source=OWN, again=True),
         Row(check="routine's sequence", nrc=Nrc.requestSequenceError, source=SERVICE, again=True),
+        CELLS_PROGRAMMABLE,
+    ),
+    # RequestDownload, RequestUpload: the order of the first rows is that of an open server (driftregion/iso14229), but for the
+    # transfer that runs, which it asks before the length
+    0x34: (
+        *ARRIVAL,
+        *AREA_WITH_FORMAT,
+        row("area downloadable", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS,
+        Row(check="fingerprint written", nrc=Nrc.conditionsNotCorrect, source=OWN, again=True),
+        Row(check="area erased", nrc=Nrc.uploadDownloadNotAccepted, source=OWN, again=True),
+    ),
+    0x35: (*ARRIVAL, *AREA_WITH_FORMAT, row("area uploadable", Nrc.requestOutOfRange, SERVICE), *ACCESS),
+    # TransferData: more data than announced breaks the transfer off, and so do cells that fail
+    0x36: (
+        *ARRIVAL,
+        MINIMUM_LENGTH,
+        TRANSFER_REQUESTED,
+        row("block length", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        row("block counter", Nrc.wrongBlockSequenceCounter, SERVICE),
+        row("data left", Nrc.requestSequenceError, SERVICE),
+        row("data decodable", Nrc.requestOutOfRange, OWN),
+        row("block aligned", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS,
+        Row(check="data announced", nrc=Nrc.transferDataSuspended, source=SERVICE, late=True),
+        CELLS_PROGRAMMABLE,
+    ),
+    # RequestTransferExit
+    0x37: (
+        *ARRIVAL,
+        TRANSFER_REQUESTED,
+        row("all transferred", Nrc.requestSequenceError, SERVICE),
+        row("record length", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        row("record right", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS,
+    ),
+    # RequestFileTransfer
+    0x38: (
+        *ARRIVAL,
+        MINIMUM_LENGTH,
+        row("mode known", Nrc.requestOutOfRange, SERVICE),
+        row("request whole", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        NO_TRANSFER_RUNS,
+        row("path well formed", Nrc.requestOutOfRange, SERVICE),
+        row("data format", Nrc.requestOutOfRange, SERVICE),
+        row("file sizes", Nrc.requestOutOfRange, SERVICE),
+        row("file there", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS,
+        row("file absent", Nrc.uploadDownloadNotAccepted, OWN),
+        row("part to resume", Nrc.uploadDownloadNotAccepted, OWN),
+        row("room left", Nrc.uploadDownloadNotAccepted, OWN),
+    ),
+    # WriteMemoryByAddress: its length follows from the size that it names
+    0x3D: (
+        *ARRIVAL,
+        MINIMUM_LENGTH,
+        ADDRESS_FORMAT,
+        EXACT_LENGTH,
+        row("area writable", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS,
+        CELLS_PROGRAMMABLE,
     ),
     # TesterPresent
     0x3E: (*WITH_SUB_FUNCTION, EXACT_LENGTH),

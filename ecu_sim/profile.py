@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ecu_sim.storage.options import FilesOptions, FlashOptions, MemoryOptions
 from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.challenge_response import ChallengeResponseOptions
 from ecu_sim.unlock.sfd import SfdOptions
@@ -16,6 +17,12 @@ from wire.uds import P2_SERVER_MAX_NS, P2_STAR_SERVER_MAX_NS, S3_SERVER_NS, Nrc
 NO_SCOPE = Scope(0)
 ACTIVE_SESSION = "active-session"
 """The source of F186, which is the server's own and not the vehicle's."""
+PROGRAMMING_STATE = "programming-state"
+"""The source of an identifier that says how far the software's blocks have come."""
+VERSION = "version of "
+"""Begins the source of an identifier that holds a block's version; the block's name follows."""
+FIXED = "fixed"
+"""The source of a value in the boot loader's own code: it is the profile's, whatever the application has written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +44,8 @@ FREE = Access()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Did:
-    """One data identifier. `source`: a measured value of `vehicle_state.SOURCES`, or `ACTIVE_SESSION`, instead of `value`.
-    `read` or `write` None: not offered. `requires_written`: identifiers that must have been written in the same session before.
+    """One data identifier. `source`: a measured value of `vehicle_state.SOURCES`, or one of the unit's own (above), instead of
+    `value`. `read` or `write` None: not offered. `requires_written`: identifiers that must have been written in the same session before.
     """
 
     did: int
@@ -53,7 +60,10 @@ class Did:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routine:
-    """One routine. `duration_ns`: it runs in the background so long; `result` is its record when it has ended."""
+    """One routine. `duration_ns`: it runs in the background so long; `result` is its record when it has ended.
+
+    `act`: a step of the flash process (`services.flash_routines.ACTS`), which has option and record of its own.
+    """
 
     rid: int
     name: str = ""
@@ -63,6 +73,7 @@ class Routine:
     stoppable: bool = False
     result: bytes = b"\x00"
     work_ns: int = 0
+    act: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,3 +148,8 @@ class EcuProfile:
     order: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Where this unit refuses in another order than `ecu_sim.order.ORDER`: the names of a service's rows, in its own order."""
     padding: int | None = 0xAA
+    memory: MemoryOptions = MemoryOptions()
+    files: FilesOptions | None = None
+    flash: FlashOptions | None = None
+    boot_loader: EcuProfile | None = None
+    """What the unit is while its software is incomplete: the same unit, other sections."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ecu_sim.profile import EcuProfile
-from ecu_sim.reading import data, dtcs, gate, routines, security, services, timing
+from ecu_sim.reading import data, dtcs, files, flash, gate, memory, routines, security, services, timing
+from ecu_sim.reading.flash import with_boot_loader
 from ecu_sim.reading.fields import read_can_id, read_number, read_sessions
 from wire.names import is_file, yaml_file
 from wire.strict_yaml import Node, load
@@ -34,7 +35,7 @@ class Section(Protocol):
         """Return fields of `EcuProfile`."""
 
 
-SECTIONS: tuple[Section, ...] = (services, data, routines, dtcs, security, timing, gate)
+SECTIONS: tuple[Section, ...] = (services, data, routines, dtcs, security, timing, gate, memory, files, flash)
 _UNIT_KEYS = (
     "extends",
     "title",
@@ -95,7 +96,7 @@ def read_profile(node: Node, name: str) -> EcuProfile:
     """Build a profile from a file's node."""
     node.mapping(_KEYS)
     sections = {field: value for section in SECTIONS for field, value in section.read(node).items()}
-    return EcuProfile(name=name, **_unit(node), **sections)
+    return with_boot_loader(EcuProfile(name=name, **_unit(node), **sections), node, read_profile)
 
 
 def _unit(node: Node) -> dict[str, Any]:

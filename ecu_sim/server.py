@@ -17,6 +17,7 @@ from ecu_sim.ladder import OF_OBJECTS, Ladder, Request, Rung, ladder_for
 from ecu_sim.profile import FREE, EcuProfile
 from ecu_sim.refusal import Refusal
 from ecu_sim.services import LISTENERS
+from ecu_sim.services.programming import start_software
 from ecu_sim.state import NonVolatile, Volatile
 from ecu_sim.timers import Timers
 from ecu_sim.unit_event import UnitEvent
@@ -58,6 +59,7 @@ class UdsServer:
         gate: AccessGate | None = None,
         memory: NonVolatile | None = None,
     ) -> None:
+        self.application: EcuProfile = profile
         self.profile: EcuProfile = profile
         self.name = profile.name
         self.entropy = entropy
@@ -82,6 +84,14 @@ class UdsServer:
         tester_present = profile.services.get(Service.TesterPresent)
         self._tester_present_is_free = tester_present is not None and tester_present.access == FREE
         self._passed: set[int] = set()
+        start_software(self, 0)
+
+    def run(self, software: EcuProfile) -> None:
+        """Be what this software makes of the unit: its application, or its boot loader."""
+        if software is not self.profile:
+            self.profile = software
+            self._ladders.clear()
+            self._passed.clear()
 
     # ---- in
 
@@ -170,6 +180,9 @@ class UdsServer:
         self._finish_ns = now_ns + work_ns
         self._pending_ns = now_ns + self.profile.timing.p2_ns - PENDING_MARGIN_NS
         self._pending_sent = False
+        begin = SERVICES[request.sid].begin
+        if begin is not None and not self.profile.services[request.sid].work_ns:  # else nobody looked into it yet
+            begin(self, request)
 
     def _serve(self, request: Request, ladder: Ladder, rungs: tuple[Rung, ...], now_ns: int) -> None:
         request.now_ns = now_ns

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ecu_sim.storage.store import Storage, WorkingMemory
 from wire.uds import Session
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Volatile:
     routines: dict[int, RunningRoutine] = field(default_factory=dict)
     communication: int = 0
     dtc_setting: bool = True
+    storage: WorkingMemory = field(default_factory=WorkingMemory)
 
 
 @dataclass(slots=True)
@@ -44,17 +46,21 @@ class Attempts:
 
 @dataclass(slots=True)
 class NonVolatile:
-    """Kept without supply: written data, trouble codes, wrong keys and their delay."""
+    """Kept without supply: written data, trouble codes, wrong keys and their delay, memory and files."""
 
     data: dict[int, bytes]
     dtcs: dict[int, int]
     attempts: dict[int, Attempts]
+    storage: Storage = field(default_factory=Storage)
 
     @classmethod
     def fresh(cls, profile: EcuProfile) -> NonVolatile:
         """Return the memory of an ECU that just left the factory."""
+        boot_loader = profile.boot_loader
+        dids = (*(boot_loader.dids.values() if boot_loader else ()), *profile.dids.values())
+        levels = (*(boot_loader.security if boot_loader else ()), *profile.security)
         return cls(
-            data={did.did: did.value for did in profile.dids.values() if did.source is None},
+            data={did.did: did.value for did in dids if did.source is None},
             dtcs={dtc.code: dtc.status for dtc in profile.dtcs},
-            attempts={level: Attempts() for level in profile.security},
+            attempts={level: Attempts() for level in levels},
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ecu_sim.profile import ACTIVE_SESSION, Did
+from ecu_sim.profile import ACTIVE_SESSION, PROGRAMMING_STATE, VERSION, Did
 from ecu_sim.reading.fields import duration_of, each, items_of, read_access, read_number
 from ecu_sim.vehicle_state import SOURCES
 from wire.strict_yaml import Node
@@ -21,10 +21,11 @@ def read(node: Node) -> dict[str, Any]:
 
 
 def _did(node: Node, number: int) -> Did:
-    node.mapping(("name", "text", "hex", "source", "read", "write", "requires_written", "work"))
-    text, raw, source = node.get("text"), node.get("hex"), node.get("source")
-    if sum(part is not None for part in (text, raw, source)) != 1:
-        raise node.error("a data identifier has exactly one of text, hex, source")
+    node.mapping(("name", "text", "hex", "source", "version_of", "read", "write", "requires_written", "work"))
+    text, raw, version = node.get("text"), node.get("hex"), node.get("version_of")
+    source = node.get("source") or version
+    if sum(part is not None for part in (text, raw, node.get("source"), version)) != 1:
+        raise node.error("a data identifier has exactly one of text, hex, source, version_of")
     if text is not None:
         if not text.text().isascii():
             raise text.error("expected ASCII text; write other bytes as hex")
@@ -33,17 +34,24 @@ def _did(node: Node, number: int) -> Did:
         value = raw.hex_bytes() if raw is not None else b""
     read, write, requires, name = node.get("read"), node.get("write"), node.get("requires_written"), node.get("name")
     if source is not None and write is not None:
-        raise write.error("a measured value (source) cannot be written")
+        raise write.error("a measured value (source, version_of) cannot be written")
     return Did(
         did=number,
         name=name.text() if name else "",
         value=value,
-        source=source.choice((*SOURCES, ACTIVE_SESSION)) if source else None,
+        source=_source(node),
         read=None if read is not None and read.value == "never" else read_access(read),
         write=read_access(write) if write is not None else None,
         requires_written=tuple(item.integer(0, 0xFFFF) for item in requires.items()) if requires else (),
         work_ns=duration_of(node.get("work")),
     )
+
+
+def _source(node: Node) -> str | None:
+    version, source = node.get("version_of"), node.get("source")
+    if version is not None:
+        return VERSION + version.text()  # the flash section makes sure that there is such a block
+    return source.choice((*SOURCES, ACTIVE_SESSION, PROGRAMMING_STATE)) if source else None
 
 
 def _check_required(node: Node, dids: Mapping[int, Did]) -> None:

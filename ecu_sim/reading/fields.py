@@ -120,3 +120,8 @@ def read_options(node: Node, kind: type[Options], words: Mapping[Any, Callable[[
         else:
             values[field.name] = entry.integer(0, 0xFFFF)
     return kind(**values)
+
+
+def read_offered(node: Node | None) -> Access | None:
+    """Read who may; left out: it is not offered. Empty: everybody, always."""
+    return None if node is None else read_access(node)

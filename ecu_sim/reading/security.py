@@ -23,6 +23,16 @@ def read(node: Node) -> dict[str, Any]:
     return {"security": levels, "security_access": word}
 
 
+_ACCESSES = (
+    (("services",), ("access",)),
+    (("dids",), ("read", "write")),
+    (("routines",), ("access",)),
+    (("memory", "regions"), ("read", "write", "download", "upload")),
+    (("files", "directories"), ("read", "write")),
+)
+"""Where in a profile somebody may do something."""
+
+
 def _security(node: Node, level: int) -> SecurityLevel:
     node.mapping(("algorithm", "secret", "seed_len", "attempts", "delay", "sessions"))
     if level % 2 == 0:
@@ -41,8 +51,10 @@ def _security(node: Node, level: int) -> SecurityLevel:
 
 def _check_levels(node: Node, security: Mapping[int, SecurityLevel]) -> None:
     """Refuse an access that demands a 0x27 level which the unit does not have: nobody could ever meet it."""
-    for table, keys in (("services", ("access",)), ("dids", ("read", "write")), ("routines", ("access",))):
-        entries = node.get(table)
+    for table, keys in _ACCESSES:
+        entries: Node | None = node
+        for part in table:
+            entries = entries.get(part) if entries is not None and isinstance(entries.value, dict) else None
         for entry in entries.mapping().values() if entries else ():
             for key in keys:
                 access = entry.value.get(key) if isinstance(entry.value, dict) else None

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from ecu_sim.services import authentication, communication, data, dtc, routine, security, session
+from ecu_sim.services import (
+    authentication,
+    communication,
+    data,
+    dtc,
+    file_transfer,
+    memory,
+    routine,
+    security,
+    session,
+    transfer,
+)
 from ecu_sim.services.request import ServiceSpec
 
 SERVICES: dict[int, ServiceSpec] = {
@@ -13,6 +24,9 @@ SERVICES: dict[int, ServiceSpec] = {
     **communication.SPECS,
     **authentication.SPECS,
     **routine.SPECS,
+    **memory.SPECS,
+    **transfer.SPECS,
+    **file_transfer.SPECS,
 }
 
 LISTENERS = tuple(spec.listen for spec in SERVICES.values() if spec.listen is not None)

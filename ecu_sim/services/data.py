@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecu_sim.profile import ACTIVE_SESSION, FREE, Did
+from ecu_sim.profile import ACTIVE_SESSION, FIXED, FREE, Did
+from ecu_sim.services.programming import value_of_software
 from ecu_sim.services.request import Request, ServiceSpec
 from ecu_sim.vehicle_state import SOURCES
 
@@ -56,7 +57,10 @@ def value_of(server: UdsServer, did: Did, now_ns: int) -> bytes:
         return server.memory.data[did.did]
     if did.source == ACTIVE_SESSION:
         return bytes((server.state.session,))
-    return SOURCES[did.source](server.vehicle, now_ns)
+    if did.source == FIXED:
+        return did.value
+    measure = SOURCES.get(did.source)
+    return value_of_software(server, did.source) if measure is None else measure(server.vehicle, now_ns)
 
 
 def _read_work_ns(server: UdsServer, request: Request) -> int:  # noqa: ARG001

@@ -49,7 +49,7 @@ class ServiceSpec:
 
     `sub_functions` None: it has none that the ladder checks. `sub_function_sessions`: sessions of one (empty: all).
     `min_len`, `exact_len`: of the whole request. `checks`: its own rows of `ecu_sim.order.ORDER`, by their names.
-    `work_ns`: how long a request is worked on. `listen`: told of every event of the unit. A profile may tie the whole service to
+    `work_ns`: how long a request is worked on; `begin`: what is so from the first moment of that work. `listen`: told of every event of the unit. A profile may tie the whole service to
     preconditions where its ladder has the row "service conditions"; elsewhere they belong to identifiers and routines.
     """
 
@@ -61,6 +61,7 @@ class ServiceSpec:
     exact_len: int | Callable[[UdsServer, Request], int] = 0
     checks: Mapping[str, Check] = field(default_factory=dict)
     work_ns: Callable[[UdsServer, Request], int] | None = None
+    begin: Callable[[UdsServer, Request], None] | None = None
     listen: Callable[[UdsServer, UnitEvent, int], None] | None = None
 
 

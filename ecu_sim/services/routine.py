@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ecu_sim.profile import FREE, Routine
+from ecu_sim.services.flash_routines import ACTS, not_allowed
 from ecu_sim.services.request import Request, ServiceSpec
 from ecu_sim.state import RunningRoutine
 
@@ -36,20 +37,36 @@ def _cannot_do_that(server: UdsServer, request: Request) -> int:  # noqa: ARG001
     routine, task = request.found, request.sub_function
     if routine is None:
         return task != START
+    if routine.act is not None:
+        return task != START
     return task not in (START, RESULTS) and not (task == STOP and routine.stoppable)
 
 
-def _wrong_option(server: UdsServer, request: Request) -> int:  # noqa: ARG001
+def _wrong_option(server: UdsServer, request: Request) -> int:
     routine = request.found
     if routine is None:
         return False
+    if routine.act is not None:
+        return len(request.payload) != 4 + ACTS[routine.act].option_len(server, request)
     return len(request.payload) != 4 + (routine.option_len if request.sub_function == START else 0)
+
+
+def _option_unknown(server: UdsServer, request: Request) -> int:
+    routine = request.found
+    return routine is not None and routine.act is not None and ACTS[routine.act].unknown(server, request)
+
+
+def _not_now(server: UdsServer, request: Request) -> int:
+    routine = request.found
+    return routine is not None and routine.act is not None and not_allowed(server, request, ACTS[routine.act])
 
 
 def _out_of_sequence(server: UdsServer, request: Request) -> int:
     routine = request.found
     if routine is None:
         return False
+    if routine.act is not None:
+        return ACTS[routine.act].out_of_sequence(server, request)
     running = server.state.routines.get(routine.rid)
     if request.sub_function == RESULTS:
         return running is None
@@ -60,8 +77,19 @@ def _out_of_sequence(server: UdsServer, request: Request) -> int:
 def _work_ns(server: UdsServer, request: Request) -> int:
     routine = request.found
     if routine is not None:
-        return int(routine.work_ns)
+        return int(routine.work_ns) + (ACTS[routine.act].work_ns(server, request) if routine.act else 0)
     return 0 if server.gate is None else server.gate.work_ns(request.sid, request.payload)
+
+
+def _work_begins(server: UdsServer, request: Request) -> None:
+    routine = request.found
+    if routine is not None and routine.act is not None:
+        ACTS[routine.act].begin(server, request)
+
+
+def _fails(server: UdsServer, request: Request) -> int:
+    routine = request.found
+    return routine is not None and routine.act is not None and ACTS[routine.act].fails(server, request)
 
 
 def _serve(server: UdsServer, request: Request) -> bytes:
@@ -71,6 +99,8 @@ def _serve(server: UdsServer, request: Request) -> bytes:
     if routine is None:
         assert server.gate is not None
         return echo + server.gate.routine(_rid(request), payload[4:], request.now_ns)
+    if routine.act is not None:
+        return echo + ACTS[routine.act].run(server, request)
     match request.sub_function:
         case 0x01:
             return echo + _start(server, request, routine)
@@ -102,8 +132,12 @@ SPECS = {
             "routine known": _unknown,
             "routine's sub-function": _cannot_do_that,
             "option length": _wrong_option,
+            "option known": _option_unknown,
+            "programming allowed": _not_now,
             "routine's sequence": _out_of_sequence,
+            "cells programmable": _fails,
         },
         work_ns=_work_ns,
+        begin=_work_begins,
     )
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ecu_sim.services.programming import listen, programming_refused
 from ecu_sim.services.request import Request, ServiceSpec, only
 
 if TYPE_CHECKING:
@@ -32,7 +33,12 @@ def _tester_present(server: UdsServer, request: Request) -> bytes:  # noqa: ARG0
 
 SPECS = {
     0x10: ServiceSpec(
-        serve=_session_control, min_len=2, exact_len=2, sub_functions=lambda server: server.profile.sessions
+        serve=_session_control,
+        min_len=2,
+        exact_len=2,
+        sub_functions=lambda server: server.profile.sessions,
+        checks={"programming conditions": programming_refused},
+        listen=listen,
     ),
     0x11: ServiceSpec(
         serve=_ecu_reset, min_len=2, exact_len=2, sub_functions=only(HARD_RESET, KEY_OFF_ON_RESET, SOFT_RESET)
