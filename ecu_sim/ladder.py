@@ -135,7 +135,8 @@ def _never_served(server: UdsServer, request: Request) -> bytes:  # noqa: ARG001
 class Ladder:
     """One service's rungs under one profile: `remembered` first, then those `on_arrival`, and those when the `work_is_done`:
     what has to be asked again, then what is asked late. `late` has the latter alone, for a service that takes no time.
-    Above them, what serves the request then, and what it takes: `work_ns` of the service, or `object_work_ns` of its object.
+    Above them, what serves the request then, and what it takes: `work_ns` of the service, or `object_work_ns` of its object, with
+    `begin` when that starts.
     """
 
     remembered: tuple[Rung, ...]
@@ -145,6 +146,7 @@ class Ladder:
     serve: Callable[[UdsServer, Request], bytes] = _never_served
     work_ns: int = 0
     object_work_ns: Callable[[UdsServer, Request], int] | None = None
+    begin: Callable[[UdsServer, Request], None] | None = None
 
 
 def ladder_for(profile: EcuProfile, sid: int) -> Ladder:
@@ -169,6 +171,7 @@ def ladder_for(profile: EcuProfile, sid: int) -> Ladder:
         serve=spec.serve,
         work_ns=rule.work_ns,
         object_work_ns=spec.work_ns,
+        begin=None if rule.work_ns else spec.begin,  # so slow a unit has not looked into the request yet
     )
 
 

@@ -127,7 +127,7 @@ class UdsServer:
         if not work_ns and ladder.object_work_ns is not None:
             work_ns = ladder.object_work_ns(self, request)
         if work_ns:
-            self._begin_work(request, work_ns, now_ns)
+            self._begin_work(request, ladder, work_ns, now_ns)
         else:
             self._serve(request, ladder, ladder.late, now_ns)
 
@@ -175,14 +175,13 @@ class UdsServer:
 
     # ---- work and answers
 
-    def _begin_work(self, request: Request, work_ns: int, now_ns: int) -> None:
+    def _begin_work(self, request: Request, ladder: Ladder, work_ns: int, now_ns: int) -> None:
         self._working = request
         self._finish_ns = now_ns + work_ns
         self._pending_ns = now_ns + self.profile.timing.p2_ns - PENDING_MARGIN_NS
         self._pending_sent = False
-        begin = SERVICES[request.sid].begin
-        if begin is not None and not self.profile.services[request.sid].work_ns:  # else nobody looked into it yet
-            begin(self, request)
+        if ladder.begin is not None:
+            ladder.begin(self, request)
 
     def _serve(self, request: Request, ladder: Ladder, rungs: tuple[Rung, ...], now_ns: int) -> None:
         request.now_ns = now_ns

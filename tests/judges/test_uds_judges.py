@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import udsoncan
 from recorded_talk import Recorder
-from scapy.contrib.automotive.uds import UDS, UDS_RC, UDS_RCPR, UDS_RDBIPR, UDS_WDBI
-from scapy.packet import NoPayload, Raw
+from uds_judges import judge
 from udsoncan import AsciiCodec
 from udsoncan.client import Client
 from udsoncan.exceptions import NegativeResponseException
@@ -23,39 +21,6 @@ from vci_driver.uds_connection import UdsonConnection
 from wire.uds import Nrc
 
 pytestmark = pytest.mark.judge
-RECORD_FOLLOWS = (UDS_RDBIPR, UDS_WDBI, UDS_RC, UDS_RCPR)
-"""Where the standard leaves the rest to the maker, scapy keeps bytes as they are. Nowhere else may any be left."""
-PENDING = bytes((Nrc.requestCorrectlyReceivedResponsePending,))
-
-
-def read_by_scapy(payload: bytes) -> UDS:
-    """Dissect, check that scapy has a name for every byte, and that it builds the same bytes from the fields."""
-    packet = UDS(payload)
-    assert not isinstance(packet.payload, Raw), payload.hex(" ")
-    rest = packet.payload.payload
-    assert isinstance(rest, NoPayload) or isinstance(packet.payload, RECORD_FOLLOWS), payload.hex(" ")
-    rebuilt = packet.copy()
-    rebuilt.clear_cache()
-    assert bytes(rebuilt) == payload
-    return packet
-
-
-def judge(request: bytes, answers: list[bytes]) -> None:
-    """Let both judges read a talk."""
-    asked = read_by_scapy(request)
-    assert udsoncan.Request.from_payload(request).get_payload() == request
-    for answer in answers:
-        said = read_by_scapy(answer)
-        response = udsoncan.Response.from_payload(answer)
-        assert response.valid, (answer.hex(" "), response.invalid_reason)
-        assert response.get_payload() == answer
-        if answer[0] == 0x7F:
-            assert answer[1] == request[0]
-            assert udsoncan.Response.Code.is_supported_by_standard(answer[2], 2020), answer.hex(" ")
-        if answer[0] != 0x7F or answer[2:] != PENDING:
-            assert said.answers(asked), f"scapy: {answer.hex(' ')} does not answer {request.hex(' ')}"
-    final = [answer for answer in answers if answer[0] != 0x7F or answer[2:] != PENDING]
-    assert len(final) <= 1, "one final answer to one request"
 
 
 # With frames lost on the way a recording at the socket is not what either side read.
