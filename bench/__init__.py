@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bench.bench import Bench, WitnessViolation
     from scenarios.stage import RestBusChange, VehicleChange
+    from vci_driver.flashing import FlashBlock
     from vci_driver.outcome import UnlockFailed
     from wire.errors import BenchError, ConfigError, LocalMisuse, NotOnThisCarrier
     from wire.portal_api import PortalError
@@ -16,6 +17,7 @@ __all__ = [
     "Bench",
     "BenchError",
     "ConfigError",
+    "FlashBlock",
     "LocalMisuse",
     "NotOnThisCarrier",
     "PortalError",
@@ -29,6 +31,7 @@ _HOMES = {
     "Bench": "bench.bench",
     "BenchError": "wire.errors",
     "ConfigError": "wire.errors",
+    "FlashBlock": "vci_driver.flashing",
     "LocalMisuse": "wire.errors",
     "NotOnThisCarrier": "wire.errors",
     "PortalError": "wire.portal_api",

@@ -11,8 +11,18 @@ from udsoncan.exceptions import NegativeResponseException
 from bench.outcomes import Facts, answered, portal_refused, status_facts, unfit, unlock_failed
 from bench.tester import role_of
 from bench.vehicle_file import OBD
-from scenarios.stage import OutageKind, Outcome, OutcomeKind, RestBusChange, TamperKind, TransportChange, VehicleChange
+from scenarios.stage import (
+    FlashOrder,
+    OutageKind,
+    Outcome,
+    OutcomeKind,
+    RestBusChange,
+    TamperKind,
+    TransportChange,
+    VehicleChange,
+)
 from scenarios.strategy import Strategy
+from vci_driver.flashing import FlashBlock
 from vci_driver.outcome import UnlockFailed, UnlockReport, UnlockResult
 from vci_driver.portal_client import NotLoggedIn
 from vci_driver.tester import portal_result
@@ -317,6 +327,18 @@ class BenchStage:
         def act() -> Outcome:
             self._bench.tester().write_coding(ecu, data)
             return Outcome(kind=OutcomeKind.POSITIVE, text=f"{ecu} took the coding")
+
+        return self._ask(act)
+
+    def flash(self, ecu: str, flash: FlashOrder) -> Outcome:
+        """See `Stage`."""
+        block = FlashBlock(number=flash.block, address=flash.address, data=flash.data)
+
+        def act() -> Outcome:
+            report = self._bench.tester().flash(ecu, block, stop_after=flash.stop_after)
+            facts: Facts = {"transferred": report.transferred, "finished": report.finished}
+            text = f"{ecu} runs {flash.version}" if report.finished else f"left {ecu} after {report.transferred} bytes"
+            return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=facts)
 
         return self._ask(act)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.person import Person
 from vci_driver.drivers.virtual import VirtualChannel
+from vci_driver.flashing import PROGRAMMING_LEVEL, FlashBlock, FlashReport
 from vci_driver.link import DiagnosticLink
 from vci_driver.outcome import LockState, UnlockReport
 from vci_driver.portal_client import PortalClient
@@ -186,3 +187,13 @@ class BenchTester:
     def security_access(self, name: str, level: int) -> None:
         """Seed and key."""
         self.core.security_access(name, level)
+
+    def flash(
+        self,
+        name: str,
+        *blocks: FlashBlock,
+        level: int = PROGRAMMING_LEVEL,
+        stop_after: int | None = None,
+    ) -> FlashReport:
+        """Flash a unit, block by block, and reset it. `stop_after`: leave off behind so many TransferData."""
+        return self.core.flash(name, blocks, level=level, stop_after=stop_after)

@@ -37,6 +37,8 @@ FACTS: Mapping[str, Kind] = {
     "dtcs": integer(0, 65_535),
     "answers": list_of(TEXT),
     "pending": integer(0, 1000),
+    "transferred": integer(0, 1 << 22),
+    "finished": BOOLEAN,
     "winners": integer(0, 2),
     "identity": choice(*CheckState),
     "company": choice(*CompanyState),

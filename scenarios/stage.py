@@ -46,6 +46,23 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FlashOrder:
+    """One block to flash: `version` at its start, then bytes made from it. `stop_after`: leave off behind so many blocks of data."""
+
+    block: int
+    address: int
+    size: int
+    version: str
+    stop_after: int | None = None
+
+    @property
+    def data(self) -> bytes:
+        """Return the block: the version, then bytes that differ from place to place."""
+        made_up = bytes((at * 7 + at // 256) & 0xFF for at in range(self.size))
+        return (self.version.encode("utf-8") + made_up)[: self.size]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VehicleChange:
     """Values of the vehicle to set; None leaves one as it is. `kilometres_driven` adds to the odometer, with the bonnet as it
     is. `supply_mv` in millivolts, `engine_rpm` in 1/min. `sleeping`: the buses sleep (True) or wake (False). `battery`: terminal
@@ -225,6 +242,9 @@ class Stage(Protocol):
 
     def write_coding(self, ecu: str, data: bytes) -> Outcome:
         """Extended session, F199, F198, then the coding DID."""
+
+    def flash(self, ecu: str, flash: FlashOrder) -> Outcome:
+        """Flash one block of a unit and reset it. Facts: `transferred` (bytes), `finished`."""
 
     def keep_session(self, *, on: bool) -> Outcome:
         """Start or stop the tester's keep-alive."""

@@ -21,7 +21,16 @@ from scenarios.kinds import (
     integer,
     list_of,
 )
-from scenarios.stage import OutageKind, Outcome, RestBusChange, Stage, TamperKind, TransportChange, VehicleChange
+from scenarios.stage import (
+    FlashOrder,
+    OutageKind,
+    Outcome,
+    RestBusChange,
+    Stage,
+    TamperKind,
+    TransportChange,
+    VehicleChange,
+)
 from scenarios.strategy import STATES, Goal
 from wire.clock import NS_PER_S
 from wire.faults import FOREVER_NS, FaultRule
@@ -145,6 +154,17 @@ def _transport(stage: Stage, args: Args) -> Outcome:
             buffer_bytes=args["buffer-bytes"],
         ),
     )
+
+
+def _flash(stage: Stage, args: Args) -> Outcome:
+    order = FlashOrder(
+        block=args["block"],
+        address=args["address"],
+        size=args["size"],
+        version=args["version"],
+        stop_after=args["stop-after"],
+    )
+    return stage.flash(args["ecu"], order)
 
 
 def _seconds(duration_ns: int) -> int:
@@ -309,6 +329,33 @@ _TABLE = (
         doc="extended session, F199, F198, then the coding",
         params=(ECU, Param(name="data", kind=BYTES, required=True, doc="the coding")),
         act=lambda s, a: s.write_coding(a["ecu"], a["data"]),
+    ),
+    Verb(
+        name="flash",
+        doc="program one block of a unit, as a flash tester does, and reset it; its lock was opened before",
+        params=(
+            ECU,
+            Param(
+                name="version",
+                kind=TEXT,
+                required=True,
+                doc="what the new software says it is: the first bytes of the block",
+            ),
+            Param(name="address", kind=integer(0, 0xFFFF_FFFF), required=True, doc="where the block goes"),
+            Param(
+                name="size",
+                kind=integer(1, 1 << 22),
+                required=True,
+                doc="its bytes; what follows the version is made up",
+            ),
+            Param(name="block", kind=_BYTE, default=1, doc="the block's number"),
+            Param(
+                name="stop-after",
+                kind=integer(0, 1_000_000),
+                doc="leave off behind so many blocks of data; to the end when left out",
+            ),
+        ),
+        act=_flash,
     ),
     Verb(
         name="keep-session",

@@ -14,6 +14,7 @@ from udsoncan.exceptions import InvalidResponseException, NegativeResponseExcept
 from vci_driver.authenticator import Authenticator
 from vci_driver.car_map import CarMap, EcuEntry, UnlockScheme
 from vci_driver.challenge_response import ChallengeResponseScheme
+from vci_driver.flashing import PROGRAMMING_LEVEL, FlashBlock, FlashReport, flash
 from vci_driver.link import DiagnosticLink
 from vci_driver.link_errors import AnswerCutOff, StillPending
 from vci_driver.manual_flow import REQUEST, TOKEN, decode_text, encode_text
@@ -473,6 +474,20 @@ class Tester:
         client = self.ecu(name)
         client.change_session(Session.extendedDiagnosticSession)
         client.unlock_security_access(level)
+
+    def flash(
+        self,
+        name: str,
+        blocks: tuple[FlashBlock, ...],
+        *,
+        level: int = PROGRAMMING_LEVEL,
+        stop_after: int | None = None,
+    ) -> FlashReport:
+        """Flash a unit and reset it; see `vci_driver.flashing`. The lock that holds it was opened before."""
+        self.on_progress(Progress(text=f"flashing {name}"))
+        client = self.ecu(name)
+        self.link.hold_session(name)
+        return flash(client, name, blocks, fingerprint=self.today(), level=level, stop_after=stop_after)
 
     def wait(self, duration_ns: int) -> None:
         """Let time pass, with the keep-alive running if it was started."""

@@ -13,8 +13,8 @@ VAG_FREE_ROUTINES = (b"\x31\x01\xc0\x08", b"\x31\x01\xc0\x04", b"\x31\x01\xc0\x0
 VAG_STATUS = b"\x22\x01\x74"
 """Reads whether a unit is open: the one reading that can tell a lie about a grant."""
 
-VAG_UNIT_PROTECTED = (0x2E, 0x2F, 0x31)
-"""Services that write, actuate or parametrise in a control unit with SFD: open only under its own grant."""
+VAG_UNIT_PROTECTED = (0x2E, 0x2F, 0x31, 0x34, 0x35, 0x36, 0x37, 0x38, 0x3D)
+"""Services that write, actuate, transfer or parametrise in a control unit with SFD: open only under its own grant."""
 FREE_WRITES = (b"\x2e\xf1\x98", b"\x2e\xf1\x99")
 """Workshop code and programming date are written before coding and are not protected themselves."""
 

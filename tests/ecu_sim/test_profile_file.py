@@ -70,7 +70,7 @@ def test_units_of_a_brand_share_vin_and_functional_address_and_nothing_else(bran
     for did in (0xF187, 0xF197, 0xF19E):
         assert len({profile.dids[did].value for profile in profiles}) == len(profiles), f"{did:X}"
     secrets = [level.secret for profile in profiles for level in profile.security.values()]
-    assert len(set(secrets)) == len(profiles)
+    assert len(set(secrets)) == len(secrets) >= len(profiles)
 
 
 @pytest.mark.parametrize("name", VAG)
@@ -120,7 +120,8 @@ def test_a_locked_unit_refuses_coding_output_tests_and_security_access(name: str
 def test_every_security_level_of_a_shipped_unit_can_be_opened(name: str) -> None:
     ecu = Ecu(load_profile(name)).extended()
     assert ecu.profile.security
-    for level in ecu.profile.security:
+    for level, rule in ecu.profile.security.items():
+        ecu.server.enter_session(max(rule.sessions), ecu.now_ns)
         ecu.open_level(level)
 
 
