@@ -45,7 +45,8 @@ FREE = Access()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Did:
     """One data identifier. `source`: a measured value of `vehicle_state.SOURCES`, or one of the unit's own (above), instead of
-    `value`. `read` or `write` None: not offered. `requires_written`: identifiers that must have been written in the same session before.
+    `value`. `read` or `write` None: not offered. `requires_written`: identifiers that must have been written in the same session
+    before.
     """
 
     did: int
@@ -148,7 +149,7 @@ class EcuProfile:
     order: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Where this unit refuses in another order than `ecu_sim.order.ORDER`: the names of a service's rows, in its own order."""
     padding: int | None = 0xAA
-    memory: MemoryOptions = MemoryOptions()
+    memory: MemoryOptions = field(default_factory=MemoryOptions)
     files: FilesOptions | None = None
     flash: FlashOptions | None = None
     boot_loader: EcuProfile | None = None

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from ecu_sim.profile import EcuProfile
 from ecu_sim.reading import data, dtcs, files, flash, gate, memory, routines, security, services, timing
-from ecu_sim.reading.flash import with_boot_loader
 from ecu_sim.reading.fields import read_can_id, read_number, read_sessions
+from ecu_sim.reading.flash import with_boot_loader
 from wire.names import is_file, yaml_file
 from wire.strict_yaml import Node, load
 

@@ -47,7 +47,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlashOrder:
-    """One block to flash: `version` at its start, then bytes made from it. `stop_after`: leave off behind so many blocks of data."""
+    """One block to flash: `version` at its start, then bytes made from it. `stop_after`: leave off behind so many
+    blocks of data.
+    """
 
     block: int
     address: int

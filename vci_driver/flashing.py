@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 from udsoncan import MemoryLocation
 from udsoncan.exceptions import NegativeResponseException
-from udsoncan.services import CommunicationControl, ControlDTCSetting, ECUReset
+from udsoncan.services.CommunicationControl import CommunicationControl
+from udsoncan.services.ControlDTCSetting import ControlDTCSetting
+from udsoncan.services.ECUReset import ECUReset
 
 from vci_driver.uds_connection import EcuClient
 from wire.errors import LocalMisuse, RemoteFault
@@ -27,9 +29,7 @@ BLOCK_OVERHEAD = 2
 """maxNumberOfBlockLength counts service and counter."""
 ALL_MESSAGES = 0x03
 """communicationType: normal and network management messages."""
-NOT_OFFERED = frozenset(
-    (Nrc.serviceNotSupported, Nrc.serviceNotSupportedInActiveSession, Nrc.subFunctionNotSupported)
-)
+NOT_OFFERED = frozenset((Nrc.serviceNotSupported, Nrc.serviceNotSupportedInActiveSession, Nrc.subFunctionNotSupported))
 STATUS_WELL = b"\x00"
 
 

@@ -35,7 +35,9 @@ def _files(node: Node) -> FilesOptions:
     _check_paths(node, FileStore(options))
     for path, entry in contents.mapping().items() if contents else ():
         if FileStore(options).directory_of(path) is None:
-            raise entry.error(f"no directory under 'directories' holds {path!r}; there are: {', '.join(options.directories)}")
+            raise entry.error(
+                f"no directory under 'directories' holds {path!r}; there are: {', '.join(options.directories)}"
+            )
     used = sum(map(len, options.contents.values()))
     if used > options.capacity:
         raise (node.get("capacity") or node).error(f"the files of a new unit have {used} bytes already")

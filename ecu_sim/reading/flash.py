@@ -29,15 +29,13 @@ def read(node: Node) -> dict[str, Any]:
 
 
 def _options(node: Node, unit: Node) -> FlashOptions:
-    node.mapping(
-        ("blocks", "checksum", "erase_by", "fingerprint", "same_version", "dtc", "programming", "boot_loader")
-    )
+    node.mapping(("blocks", "checksum", "erase_by", "fingerprint", "same_version", "dtc", "programming", "boot_loader"))
     get = node.get
     checksum, erase_by, same, programming = get("checksum"), get("erase_by"), get("same_version"), get("programming")
     return FlashOptions(
         blocks=_blocks(node.require("blocks"), unit),
         checksum=Checksum(checksum.choice(tuple(Checksum))) if checksum else Checksum.CRC_32,
-        erase_by=erase_by.choice(("block", "area")) if erase_by else "block",
+        erase_by="area" if erase_by and erase_by.choice(("block", "area")) == "area" else "block",
         fingerprint=_known(get("fingerprint"), unit, "dids", 0xFFFF),
         same_version=same.boolean() if same else False,
         dtc=_known(get("dtc"), unit, "dtcs", 0xFF_FFFE),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal
 
 from ecu_sim.reading.fields import duration_of, read_nrc, read_number, read_offered
 from ecu_sim.storage.encoding import COMPRESSIONS
@@ -59,15 +60,17 @@ def _options(node: Node) -> MemoryOptions:
     return MemoryOptions(
         regions=regions,
         formats=frozenset(_format(item) for item in formats.items()) if formats else frozenset((0x44,)),
-        max_block_length=read_number(
-            node.get("max_block_length"), DEFAULT_BLOCK_LENGTH, SHORTEST_BLOCK, LONGEST_BLOCK
-        ),
+        max_block_length=read_number(node.get("max_block_length"), DEFAULT_BLOCK_LENGTH, SHORTEST_BLOCK, LONGEST_BLOCK),
         compressions=_compressions(node.get("compressions")),
-        during_transfer=during.choice(("refuse", "restart")) if during else "refuse",
+        during_transfer=_during(during) if during else "refuse",
         busy_nrc=read_nrc(busy) if busy else Nrc.conditionsNotCorrect,
         exit_request=_record(node.get("exit_request")),
         exit_answer=_record(node.get("exit_answer")),
     )
+
+
+def _during(node: Node) -> Literal["refuse", "restart"]:
+    return "restart" if node.choice(("refuse", "restart")) == "restart" else "refuse"
 
 
 def _record(node: Node | None) -> Record:
@@ -141,6 +144,6 @@ def ascii_bytes(node: Node) -> bytes:
 def _check_apart(node: Node, regions: dict[str, Region]) -> None:
     """Refuse regions that share addresses: a request there would name both."""
     in_order = sorted(regions.values(), key=lambda region: region.address)
-    for before, after in zip(in_order, in_order[1:], strict=False):
+    for before, after in pairwise(in_order):
         if after.address < before.address + before.size:
             raise node.require(after.name).error(f"overlaps {before.name!r}")

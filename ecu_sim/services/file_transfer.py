@@ -1,7 +1,7 @@
 """RequestFileTransfer 0x38: add, delete, replace, read, list, resume. The data goes by TransferData 0x36.
 
-Layouts are those that udsoncan reads and writes (RequestFileTransfer of both editions); resumeFile is the 2020 edition's. A path is
-printable and absolute, and what it names is inside a directory of the profile: `ecu_sim.storage.file_store`.
+Layouts are those that udsoncan reads and writes (RequestFileTransfer of both editions); resumeFile is the 2020 edition's. A path
+is printable and absolute, and what it names is inside a directory of the profile: `ecu_sim.storage.file_store`.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _not_there(server: UdsServer, request: Request) -> int:
     assert files is not None
     listing = asked.mode == Mode.READ_DIRECTORY
     name = asked.path if listing else store.directory_of(asked.path)
-    directory = asked.directory = files.directories.get(name)
+    directory = asked.directory = files.directories.get(name or "")
     if directory is None:
         return True
     access = directory.read if asked.mode in (Mode.READ, Mode.READ_DIRECTORY) else directory.write
@@ -198,7 +198,9 @@ def _serve(server: UdsServer, request: Request) -> bytes:
 
 def _bring(server: UdsServer, request: Request, asked: FileRequest) -> bytes:
     store, compression = _store(server), format_of(server, asked.data_format)
-    assert compression is not None and asked.directory is not None and asked.directory.write is not None
+    assert compression is not None
+    assert asked.directory is not None
+    assert asked.directory.write is not None
     if asked.mode is not Mode.RESUME:
         store.begin(asked.path, asked.size)
     part = store.part(asked.path)
@@ -217,7 +219,9 @@ def _bring(server: UdsServer, request: Request, asked: FileRequest) -> bytes:
 
 def _fetch(server: UdsServer, request: Request, asked: FileRequest) -> bytes:
     store, compression = _store(server), format_of(server, asked.data_format)
-    assert compression is not None and asked.directory is not None and asked.directory.read is not None
+    assert compression is not None
+    assert asked.directory is not None
+    assert asked.directory.read is not None
     listing = asked.mode is Mode.READ_DIRECTORY
     plain = store.listing(asked.path) if listing else store.read(asked.path)
     packed = COMPRESSIONS[compression][1](plain)

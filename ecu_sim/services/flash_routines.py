@@ -214,4 +214,6 @@ ACTS: Mapping[str, Act] = {
 
 def not_allowed(server: UdsServer, request: Request, act: Act) -> bool:
     """Return whether a transfer runs, or nobody has said who programs."""
-    return server.state.storage.transfer is not None or (act.changes_flash and bool(fingerprint_missing(server, request)))
+    return server.state.storage.transfer is not None or (
+        act.changes_flash and bool(fingerprint_missing(server, request))
+    )

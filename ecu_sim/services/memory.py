@@ -74,7 +74,9 @@ def _not_readable(server: UdsServer, request: Request) -> int:
 
 def _read(server: UdsServer, request: Request) -> bytes:
     area = request.found
-    return b"\x63" + cells_at(server, area).read(area.at, min(area.size, server.profile.max_answer_bytes))  # longer: 0x14
+    return b"\x63" + cells_at(server, area).read(
+        area.at, min(area.size, server.profile.max_answer_bytes)
+    )  # longer: 0x14
 
 
 def _write_len(server: UdsServer, request: Request) -> int:  # noqa: ARG001

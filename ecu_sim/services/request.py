@@ -49,8 +49,9 @@ class ServiceSpec:
 
     `sub_functions` None: it has none that the ladder checks. `sub_function_sessions`: sessions of one (empty: all).
     `min_len`, `exact_len`: of the whole request. `checks`: its own rows of `ecu_sim.order.ORDER`, by their names.
-    `work_ns`: how long a request is worked on; `begin`: what is so from the first moment of that work. `listen`: told of every event of the unit. A profile may tie the whole service to
-    preconditions where its ladder has the row "service conditions"; elsewhere they belong to identifiers and routines.
+    `work_ns`: how long a request is worked on; `begin`: what is so from the first moment of that work. `listen`: told of every
+    event of the unit. A profile may tie the whole service to preconditions where its ladder has the row "service conditions";
+    elsewhere they belong to identifiers and routines.
     """
 
     serve: Callable[[UdsServer, Request], bytes]

@@ -6,14 +6,14 @@ block again: a grant that ends, or a supply that falls, stops it there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ecu_sim.profile import FREE
 from ecu_sim.services.memory import Area, cells_at, end_of_area, format_unknown, offer, read_area
-from ecu_sim.services.request import NOT_DEFAULT, Request, ServiceSpec
+from ecu_sim.services.request import NOT_DEFAULT, Check, Request, ServiceSpec
 from ecu_sim.storage.encoding import COMPRESSIONS, Decoder, Plain, method_of
 from ecu_sim.storage.options import KIB, Kind, Record
 from ecu_sim.storage.software import BlockState
@@ -177,9 +177,7 @@ def _upload(server: UdsServer, request: Request) -> bytes:
     else:
         packed = COMPRESSIONS[compression][1](cells.read(area.at, area.size))
         source, size = partial(read_slice, packed), len(packed)
-    transfer = Transfer(
-        size=size, access=area.region.upload, max_block_length=options.max_block_length, source=source
-    )
+    transfer = Transfer(size=size, access=area.region.upload, max_block_length=options.max_block_length, source=source)
     begin_transfer(server, transfer, request, f"upload of {area.size} bytes from {area.region.name}")
     return _request_answer(server, request.sid)
 
@@ -203,7 +201,7 @@ class Step:
     transfer: Transfer
     repeated: bool = False
     plain: bytes = b""
-    decoder: Decoder = Plain()
+    decoder: Decoder = field(default_factory=Plain)
 
 
 def _no_transfer(server: UdsServer, request: Request) -> int:
@@ -330,7 +328,7 @@ def _listen(server: UdsServer, event: UnitEvent, now_ns: int) -> None:
         end_transfer(server, now_ns, event.value)
 
 
-_REQUEST_CHECKS = {
+_REQUEST_CHECKS: Mapping[str, Check] = {
     "no transfer runs": transfer_runs,
     "address format": partial(format_unknown, at=FORMAT_AT),
     "data format": _data_format_unknown,

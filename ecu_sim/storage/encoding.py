@@ -1,4 +1,5 @@
-"""dataFormatIdentifier: the compression of what is transferred. 0 is none; which number means zlib is the profile's (our own choice).
+"""dataFormatIdentifier: the compression of what is transferred. 0 is none; which number means zlib is the
+profile's (our own choice).
 
 No encryption method is known: any but 0 in the low half is refused.
 """
@@ -52,7 +53,7 @@ class Zlib:
     def copy(self) -> Zlib:
         """Return a decoder in the same state."""
         other = Zlib()
-        other._stream = self._stream.copy()  # noqa: SLF001 - its own kind
+        other._stream = self._stream.copy()
         return other
 
     def decode(self, data: bytes, at_most: int) -> bytes:

@@ -1,7 +1,7 @@
 """Memory, files and software as profile data. Frozen; read by `reading`.
 
-A region says who may read, write, download and upload it; what it does not name is not offered. Software is logical blocks, each one
-region of flash.
+A region says who may read, write, download and upload it; what it does not name is not offered. Software is logical blocks, each
+one region of flash.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ class Programming:
 class FlashOptions:
     """The flash process. `fingerprint`: an identifier that is written in the session before anything is erased or loaded.
 
-    `erase_by`: the option of the erase routine, a block's number or address and size. `same_version`: blocks of different versions do
-    not fit together. `dtc`: the trouble code that says software incomplete.
+    `erase_by`: the option of the erase routine, a block's number or address and size. `same_version`: blocks of different
+    versions do not fit together. `dtc`: the trouble code that says software incomplete.
     """
 
     blocks: Mapping[str, LogicalBlock]

@@ -1,7 +1,7 @@
 """One transfer, from its request (0x34, 0x35, 0x38) over TransferData 0x36 to RequestTransferExit 0x37.
 
-The block sequence counter starts at 1 and wraps from FF to 00. A repetition of the last block means that its answer was lost: it is
-answered again, and nothing is written a second time.
+The block sequence counter starts at 1 and wraps from FF to 00. A repetition of the last block means that its answer was lost: it
+is answered again, and nothing is written a second time.
 """
 
 from __future__ import annotations

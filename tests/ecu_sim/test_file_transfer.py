@@ -3,7 +3,7 @@
 import zlib
 
 import pytest
-from ecu_bench import S, Ecu, refused
+from ecu_bench import Ecu, S, refused
 from storage_unit import TEXT, changed, unit
 
 from ecu_sim.vehicle_state import PowerEvent
@@ -12,7 +12,9 @@ ADD, DELETE, REPLACE, READ, LIST, RESUME = range(1, 7)
 TRACE = "/log/trace.txt"
 
 
-def asked(mode: int, path: str, *, size: int | None = None, packed: int | None = None, width: int = 2, form: int = 0) -> bytes:
+def asked(
+    mode: int, path: str, *, size: int | None = None, packed: int | None = None, width: int = 2, form: int = 0
+) -> bytes:
     """Return a request; sizes only where the mode has them."""
     raw = path.encode("latin-1")
     request = bytes((0x38, mode)) + len(raw).to_bytes(2, "big") + raw

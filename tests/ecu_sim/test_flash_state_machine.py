@@ -72,7 +72,7 @@ class FlashMachine(RuleBasedStateMachine):
 
     @rule(at=OFFSETS, size=SIZES)
     def request_download(self, at: int, size: int) -> None:
-        inside = 0 < size and at + size <= CALIBRATION_SIZE
+        inside = size > 0 and at + size <= CALIBRATION_SIZE
         erased = self.blank.issuperset(range(at, at + size))
         well = self.may and self.fingerprint and self.transfer is None and inside and erased
         request = b"\x34\x00\x44" + (CALIBRATION + at).to_bytes(4, "big") + size.to_bytes(4, "big")

@@ -3,7 +3,7 @@
 import zlib
 
 import pytest
-from ecu_bench import MS, S, Ecu, refused
+from ecu_bench import MS, Ecu, S, refused
 from storage_unit import APPLICATION, PROFILE, TEXT, Programmer, changed, image, unit
 
 from ecu_sim.vehicle_state import PowerEvent
@@ -182,7 +182,12 @@ def test_nothing_is_granted_without_the_level() -> None:
     ecu = unit()
     for request in ("10 03", "85 02", "28 03 01", "10 02", "2E F1 5A 26 01 02"):
         ecu.ask(request)
-    for request in ("31 01 FF 00 01", "34 00 44 00 10 00 00 00 00 04 00", "35 00 44 00 10 00 00 00 00 04 00", "31 01 FF 01"):
+    for request in (
+        "31 01 FF 00 01",
+        "34 00 44 00 10 00 00 00 00 04 00",
+        "35 00 44 00 10 00 00 00 00 04 00",
+        "31 01 FF 01",
+    ):
         assert ecu.ask(request) == refused(int(request[:2], 16), 0x33)
     assert ecu.ask("36 01 00") == refused(0x36, 0x24)
 
@@ -320,7 +325,9 @@ def test_a_unit_that_was_built_with_half_its_software_comes_up_in_its_boot_loade
 
 
 def test_a_boot_loader_that_tells_versions_has_none_to_tell() -> None:
-    profile = changed(TEXT, "      F187: {text: BOOT}", "      F187: {text: BOOT}\n      F189: {version_of: application}")
+    profile = changed(
+        TEXT, "      F187: {text: BOOT}", "      F187: {text: BOOT}\n      F189: {version_of: application}"
+    )
     ecu = unit(profile)
     Programmer(ecu).run(2)
     interrupt(ecu, "reset")

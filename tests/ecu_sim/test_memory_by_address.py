@@ -128,7 +128,9 @@ def test_a_unit_without_memory_takes_no_address() -> None:
 
 
 def test_a_locked_region_is_refused_with_the_locks_code() -> None:
-    profile = changed(TEXT, "read: {security: 0x11}, write: {security: 0x11}}\n    slow", "read: {scope: coding}}\n    slow")
+    profile = changed(
+        TEXT, "read: {security: 0x11}\n      write: {security: 0x11}\n    slow", "read: {scope: coding}\n    slow"
+    )
     ecu = unit(profile, locked=True, refusal_nrc=0x34)
     assert ecu.ask("23 12 11 00 01") == refused(0x23, 0x34)
 
@@ -161,5 +163,3 @@ def test_erasing_part_of_a_page_leaves_the_rest() -> None:
     assert not cells.is_blank(PAGE - 4, 12)
     assert cells.is_blank(PAGE - 4, 4)
     assert cells.is_blank(PAGE + 1, 7)
-
-

@@ -10,7 +10,7 @@ from wire.strict_yaml import loads
 from wire.uds import Nrc
 
 WITHOUT_FLASH = TEXT[: TEXT.index("flash:")]
-RAM = "{address: 0x1000, size: 0x100, kind: ram, fill: 0,"
+RAM = "{address: 0x1000, size: 256, kind: ram, fill: 0,"
 BLOCK_2 = "{number: 2, region: calibration, version: {at: 0, length: 4}}"
 
 
@@ -22,8 +22,8 @@ def line_of(text: str, part: str) -> int:
     ("old", "new", "problem"),
     [
         ("kind: ram", "kind: rom", "unknown value 'rom'"),
-        ("size: 0x100, kind: ram", "size: 0, kind: ram", "from 1 to"),
-        ("address: 0x1000, size: 0x100", "address: 0xFFFFFFFF, size: 2", "does not end before FFFFFFFF"),
+        ("size: 256, kind: ram", "size: 0, kind: ram", "from 1 to"),
+        ("address: 0x1000, size: 256", "address: 0xFFFFFFFF, size: 2", "does not end before FFFFFFFF"),
         (RAM, "{address: 0x1000, size: 0x101, kind: ram, fill: 0,", "overlaps 'ram'"),
         (RAM, RAM + " colour: 1,", "unknown key 'colour'"),
         ("{at: 4, hex", "{at: 255, hex", "end behind the region"),
@@ -37,7 +37,7 @@ def line_of(text: str, part: str) -> int:
         ("{1: zlib}", "{1: lzma}", "unknown value 'lzma'"),
         ("{1: zlib}", "{10: zlib}", "one hex digit from 1 to F"),
         ("exit_answer: crc-32", "exit_answer: md5", "unknown value 'md5'"),
-        ("write: {security: 0x11}}\n    slow", "write: {security: 0x13}}\n    slow", "no level 13 under 'security'"),
+        ("write: {security: 0x11}\n    slow", "write: {security: 0x13}\n    slow", "no level 13 under 'security'"),
         ("/secret: {read: {security: 0x11}", "/secret: {read: {security: 0x13}", "no level 13 under 'security'"),
         ("/sealed: {}", "sealed: {}", "expected an absolute path"),
         ("/sealed: {}", "/se/../aled: {}", "expected an absolute path"),

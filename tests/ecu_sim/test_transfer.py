@@ -3,7 +3,7 @@
 import zlib
 
 import pytest
-from ecu_bench import MS, S, Ecu, refused
+from ecu_bench import MS, Ecu, S, refused
 from storage_unit import TEXT, Programmer, changed, unit
 
 from ecu_sim.vehicle_state import PowerEvent
@@ -73,7 +73,9 @@ def test_a_transfer_is_refused_in_order(sid: int, rest: str, nrc: int) -> None:
     assert unit().extended().ask(f"{sid:02X} {rest}") == refused(sid, nrc)
 
 
-@pytest.mark.parametrize("request_", ["34", DOWNLOAD.format(1), UPLOAD.format(1), "36 01 00", "36", "37", "38 05 00 01 2F"])
+@pytest.mark.parametrize(
+    "request_", ["34", DOWNLOAD.format(1), UPLOAD.format(1), "36 01 00", "36", "37", "38 05 00 01 2F"]
+)
 def test_the_default_session_has_no_transfers(request_: str) -> None:
     assert unit().ask(request_) == refused(int(request_[:2], 16), 0x7F)
 
@@ -84,7 +86,9 @@ def test_without_a_request_there_is_nothing_to_transfer(request_: str) -> None:
 
 
 @pytest.mark.parametrize("second", [DOWNLOAD.format(1), UPLOAD.format(1), "38 05 00 01 2F", "38 02 00 01 2F"])
-@pytest.mark.parametrize("first", [DOWNLOAD.format(4), UPLOAD.format(4), "38 04 00 0E" + b"/log/trace.txt".hex() + "00"])
+@pytest.mark.parametrize(
+    "first", [DOWNLOAD.format(4), UPLOAD.format(4), "38 04 00 0E" + b"/log/trace.txt".hex() + "00"]
+)
 def test_a_second_transfer_is_refused_while_one_runs(first: str, second: str) -> None:
     ecu = unit().extended()
     assert not ecu.ask(first).startswith("7F")
@@ -125,7 +129,10 @@ def test_the_counter_starts_at_1_and_wraps_from_ff_to_00() -> None:
     begun("34 00 24 00 00 30 00 02 10", ecu)
     assert ecu.ask_and_wait("36 00 00", 0) == [refused(0x36, 0x73)], "not even a repetition"
     for counter in range(1, 0x211):
-        assert ecu.ask_and_wait(bytes((0x36, counter & 0xFF, counter & 0xFF)).hex(" "), S)[-1] == f"76 {counter & 0xFF:02X}"
+        assert (
+            ecu.ask_and_wait(bytes((0x36, counter & 0xFF, counter & 0xFF)).hex(" "), S)[-1]
+            == f"76 {counter & 0xFF:02X}"
+        )
     assert ecu.ask("37").startswith("77")
 
 
@@ -192,9 +199,7 @@ def test_a_profile_may_want_the_checksum_of_the_tester() -> None:
     assert ecu.ask(b"\x37" + zlib.crc32(b"abcd").to_bytes(4, "big")) == "77"
 
 
-@pytest.mark.parametrize(
-    "way", ["10 01", "10 03", "10 02 in vain", "11 01", "S3", "supply", "terminal 15", "sleep"]
-)
+@pytest.mark.parametrize("way", ["10 01", "10 03", "10 02 in vain", "11 01", "S3", "supply", "terminal 15", "sleep"])
 def test_a_transfer_ends_with_its_session(way: str) -> None:
     ecu = begun(DOWNLOAD.format(8))
     ecu.ask(block(1, b"abcd"))
@@ -296,7 +301,9 @@ def test_blocks_keep_the_alignment_of_the_memory() -> None:
     assert Programmer(ecu).ask(block(1, bytes(16))) == "76 01"
 
 
-LOCKED = changed(TEXT, "download: {sessions: [2, 3]}, upload: }", "download: {scope: parametrisation}, upload: {scope: coding}}")
+LOCKED = changed(
+    TEXT, "download: {sessions: [2, 3]}, upload: }", "download: {scope: parametrisation}, upload: {scope: coding}}"
+)
 
 
 def test_a_grant_that_ends_stops_a_transfer_at_the_next_block() -> None:

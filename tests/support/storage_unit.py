@@ -42,9 +42,14 @@ memory:
   compressions: {1: zlib}
   exit_answer: crc-32
   regions:
-    ram: {address: 0x1000, size: 0x100, kind: ram, fill: 0, read: , write: {sessions: [3]}, download: {sessions: [2, 3]}, upload: }
+    ram: {address: 0x1000, size: 256, kind: ram, fill: 0, read: , write: {sessions: [3]}, download: {sessions: [2, 3]}, upload: }
     eeprom:
-      {address: 0x1100, size: 0x100, kind: eeprom, contents: [{at: 4, hex: "CA FE"}], read: {security: 0x11}, write: {security: 0x11}}
+      address: 0x1100
+      size: 256
+      kind: eeprom
+      contents: [{at: 4, hex: "CA FE"}]
+      read: {security: 0x11}
+      write: {security: 0x11}
     slow: {address: 0x3000, size: 0x400, kind: eeprom, read: , write: , download: , program_per_kib: 1 s}
     application:
       address: 0x100000

@@ -9,8 +9,8 @@ from wire.uds import Nrc
 RECORD_FOLLOWS = (UDS_RDBIPR, UDS_WDBI, UDS_RC, UDS_RCPR)
 """Where the standard leaves the rest to the maker, scapy keeps bytes as they are. Nowhere else may any be left."""
 EXITED = 0x77
-"""RequestTransferExit is the one request of a single byte. udsoncan reads the answer's record and leaves it out where it writes it
-again; scapy takes no answer that is longer than such a request."""
+"""RequestTransferExit is the one request of a single byte. udsoncan reads the answer's record and leaves it out where it writes
+it again; scapy takes no answer that is longer than such a request."""
 PENDING = bytes((Nrc.requestCorrectlyReceivedResponsePending,))
 
 
