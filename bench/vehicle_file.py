@@ -189,6 +189,8 @@ def _with_vin(profile: EcuProfile, vin: str) -> EcuProfile:
 
 def _with_did(profile: EcuProfile, number: int | None, value: bytes) -> EcuProfile:
     """Return the profile with another value in an identifier, if it has that."""
+    if profile.boot_loader is not None:
+        profile = replace(profile, boot_loader=_with_did(profile.boot_loader, number, value))
     did = None if number is None else profile.dids.get(number)
     if did is None:
         return profile

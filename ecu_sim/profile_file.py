@@ -21,6 +21,8 @@ FOLDER = Path(__file__).parent / "profiles"
 MAX_EXTENDS = 5
 """A base of a base is fine; a longer chain is a loop."""
 DEFAULT_SESSION = 0x01
+VALUE_KEYS = ("text", "hex", "source", "version_of")
+"""Ways to say one value: who names one in a file that extends takes back the other."""
 EDITIONS = (2013, 2020)
 
 
@@ -87,6 +89,8 @@ def _merged(base: Node, over: Node) -> Node:
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
     entries = dict(base.value)
+    if any(key in over.value for key in VALUE_KEYS):
+        entries = {key: node for key, node in entries.items() if key not in VALUE_KEYS}
     for key, node in over.value.items():
         entries[key] = _merged(entries[key], node) if key in entries else node
     return Node(entries, over.path, over.line, over.key)

@@ -22,8 +22,8 @@ def read(node: Node) -> dict[str, Any]:
 
 def _did(node: Node, number: int) -> Did:
     node.mapping(("name", "text", "hex", "source", "version_of", "read", "write", "requires_written", "work"))
-    text, raw, source = _given(node, "text"), _given(node, "hex"), _given(node, "source") or _given(node, "version_of")
-    if sum(_given(node, key) is not None for key in ("text", "hex", "source", "version_of")) != 1:
+    text, raw, source = node.get("text"), node.get("hex"), node.get("source") or node.get("version_of")
+    if sum(node.get(key) is not None for key in ("text", "hex", "source", "version_of")) != 1:
         raise node.error("a data identifier has exactly one of text, hex, source, version_of")
     if text is not None:
         if not text.text().isascii():
@@ -46,14 +46,8 @@ def _did(node: Node, number: int) -> Did:
     )
 
 
-def _given(node: Node, key: str) -> Node | None:
-    """Return an entry; one that is left empty takes back what the extended profile says."""
-    entry = node.get(key)
-    return None if entry is None or entry.value is None else entry
-
-
 def _source(node: Node) -> str | None:
-    version, source = _given(node, "version_of"), _given(node, "source")
+    version, source = node.get("version_of"), node.get("source")
     if version is not None:
         return VERSION + version.text()  # the flash section makes sure that there is such a block
     return source.choice((*SOURCES, ACTIVE_SESSION, PROGRAMMING_STATE)) if source else None

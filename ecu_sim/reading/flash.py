@@ -104,7 +104,7 @@ def _check_sources(node: Node, options: FlashOptions | None) -> None:
     dids, routines = node.get("dids"), node.get("routines")
     for entry in dids.mapping().values() if dids else ():
         version, source = entry.get("version_of"), entry.get("source")
-        if version is not None and version.value is not None and version.value not in blocks:
+        if version is not None and version.value not in blocks:
             raise version.error(f"no block with a version under 'flash'; there are: {', '.join(blocks) or 'none'}")
         if source is not None and source.value == PROGRAMMING_STATE and options is None:
             raise source.error("this unit has no 'flash' to tell the state of")

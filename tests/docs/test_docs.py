@@ -26,6 +26,7 @@ DOCUMENTS = (
     "docs/vehicles.md",
     "docs/import.md",
     "docs/restbus.md",
+    "docs/flashing.md",
     "docs/ci.md",
     "docs/traces.md",
     "docs/drivers.md",

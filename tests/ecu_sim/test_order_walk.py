@@ -6,11 +6,14 @@ are free, one whose services are guarded, and one that is so slow that 0x78 goes
 
 import pytest
 from walk import ALL_SESSIONS, Probe, Situation, Unit, expected, foretell, lengths, situations
-from walk_facts import PROBES, UNIT, unknown_services
+from walk_facts import PROBES as SHARED_PROBES
+from walk_facts import UNIT, unknown_services
+from walk_storage import STORAGE_PROBES
 
 from ecu_sim.order import ORDER
 from ecu_sim.services import SERVICES
 
+PROBES = {**SHARED_PROBES, **STORAGE_PROBES}
 FIRST_SURPRISES = 5
 NEVER_FIRST = {"service known", "answer fits"}
 """Rows that other tests reach: an unknown service, and an answer that is too long."""

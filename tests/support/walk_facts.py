@@ -1,12 +1,24 @@
 """The unit that is walked past, and what is true of each request to it: facts, written by hand from the unit's profile."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from ecu_bench import LEVELS, PROFILE
 from walk import ALL_SESSIONS, LEVEL, LOCKED_NRC, Fails, Probe, Situation
 
-from ecu_sim.profile import FREE, Access, Did, EcuProfile, Routine
+from ecu_sim.profile import FREE, Access, Did, EcuProfile, Routine, ServiceRule
 from ecu_sim.server import UdsServer
+from ecu_sim.storage.options import (
+    Directory,
+    FilesOptions,
+    FlashOptions,
+    Kind,
+    LogicalBlock,
+    MemoryOptions,
+    Programming,
+    Record,
+    Region,
+)
 from wire.seed_key import compute_key
 from wire.token import Scope
 
@@ -20,6 +32,41 @@ ALL = Access(sessions=frozenset((3,)), scope=Scope.ROUTINES, security=LEVEL, con
 ACCESSES = {1: Access(), 2: GATED, 3: LEVELLED, 4: STILL, 5: SECURED, 6: EXTENDED, 7: ALL}
 """Objects 1 to 7 of each kind have these."""
 
+REGIONS = (
+    *(
+        Region(name=f"ram {n}", address=n << 8, size=16, kind=Kind.RAM, read=a, write=a, download=a, upload=a)
+        for n, a in ACCESSES.items()
+    ),
+    Region(name="hidden", address=0x0900, size=16, kind=Kind.RAM),
+    Region(name="flash", address=0x0A00, size=16, kind=Kind.FLASH, download=Access()),
+)
+MEMORY = MemoryOptions(
+    regions={region.name: region for region in REGIONS},
+    formats=frozenset((0x12,)),
+    max_block_length=6,
+    exit_request=Record.CRC_32,
+)
+FILES = FilesOptions(
+    directories={f"/{n}": Directory(read=a, write=a) for n, a in ACCESSES.items()},
+    contents={f"/{n}/a": b"x" for n in ACCESSES},
+    capacity=100,
+)
+FLASH = FlashOptions(
+    blocks={"software": LogicalBlock(number=1, region="flash")},
+    fingerprint=0x2001,
+    programming=Programming(enter_from=frozenset((3,))),
+)
+
+
+def says_who(server: UdsServer) -> None:
+    server.state.written.add(0x2001)
+
+
+def worn_out(server: UdsServer) -> None:
+    says_who(server)
+    server.memory.storage.wear_out("flash", 0, 1)
+
+
 UNIT: EcuProfile = EcuProfile(
     name="walked",
     title="walked past",
@@ -27,7 +74,10 @@ UNIT: EcuProfile = EcuProfile(
     request_id=0x714,
     response_id=0x77E,
     functional_ids=(0x700,),
-    services={sid: rule for sid, rule in PROFILE.services.items() if sid != 0x29},
+    services={
+        **{sid: rule for sid, rule in PROFILE.services.items() if sid != 0x29},
+        **dict.fromkeys((0x23, 0x34, 0x35, 0x36, 0x37, 0x38, 0x3D), ServiceRule()),
+    },
     sessions=frozenset(ALL_SESSIONS),
     dids={
         **{0x2000 + n: Did(did=0x2000 + n, value=bytes(2), read=a, write=a) for n, a in ACCESSES.items()},
@@ -38,7 +88,11 @@ UNIT: EcuProfile = EcuProfile(
     routines={
         **{0x0200 + n: Routine(rid=0x0200 + n, access=a, option_len=1) for n, a in ACCESSES.items()},
         0x0210: Routine(rid=0x0210, duration_ns=10**9, stoppable=True),
+        0xFF00: Routine(rid=0xFF00, act="erase-memory"),
     },
+    memory=MEMORY,
+    flash=FLASH,
+    files=FILES,
     dtcs=PROFILE.dtcs,
     security=LEVELS,
     security_access="after_grant",
@@ -66,7 +120,11 @@ def _plain(sid: int, subs: Mapping[int, bytes], sessions: tuple[int, ...] = ALL_
 
 
 def session_control() -> Iterator[Probe]:
-    yield from _plain(0x10, {1: b"", 2: b"", 3: b""})
+    def not_from_here(situation: Situation, extra: int) -> int:
+        return 0x22 if situation.session == 1 else 0
+
+    for probe in _plain(0x10, {1: b"", 2: b"", 3: b""}):
+        yield replace(probe, fails={"programming conditions": not_from_here if probe.sub == 2 else 0})
 
 
 def reset() -> Iterator[Probe]:
@@ -235,9 +293,13 @@ def routine() -> Iterator[Probe]:
             "routine known": fails.get("unknown", False),
             "routine's sub-function": fails.get("cannot", False),
             "option length": _odd,
+            "option known": fails.get("no_option", False),
+            "programming allowed": fails.get("not_now", False),
             "routine's sequence": fails.get("sequence", False),
+            "cells programmable": fails.get("worn", False),
         }
-        return Probe(sid=0x31, sub=sub, body=rid.to_bytes(2, "big") + option, needs=access, minimum=4, fails=rows)
+        body, prepare = rid.to_bytes(2, "big") + option, says_who if rid == 0xFF00 else None
+        return Probe(sid=0x31, sub=sub, body=body, needs=access, minimum=4, fails=rows, prepare=prepare)
 
     for number, access in ACCESSES.items():
         for sub in range(0x80) if access == FREE else (0, 1, 2, 3, 0x7F):
@@ -246,6 +308,11 @@ def routine() -> Iterator[Probe]:
     for sub in range(0x80):
         yield probe(sub, 0x9999, b"", unknown=True)
     yield probe(2, 0x0210, b"", sequence=True)
+    yield probe(1, 0xFF00, b"\x01")
+    yield probe(2, 0xFF00, b"", cannot=True)
+    yield probe(1, 0xFF00, b"\x02", no_option=True)
+    yield replace(probe(1, 0xFF00, b"\x01", not_now=True), prepare=None)
+    yield replace(probe(1, 0xFF00, b"\x01", worn=True), prepare=worn_out)
 
 
 PROBES: Mapping[int, Callable[[], Iterator[Probe]]] = {
