@@ -38,7 +38,9 @@ def programming_refused(server: UdsServer, request: Request) -> int:
         return Nrc.conditionsNotCorrect
     if wanted.communication_off and not state.communication:
         return Nrc.conditionsNotCorrect
-    return next((nrc for nrc in (CONDITIONS[name](server.vehicle) for name in wanted.conditions) if nrc), 0)
+    return next(
+        (nrc for nrc in (CONDITIONS[name](server.vehicle, request.now_ns) for name in wanted.conditions) if nrc), 0
+    )
 
 
 def value_of_software(server: UdsServer, source: str) -> bytes:

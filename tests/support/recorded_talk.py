@@ -11,6 +11,9 @@ from bench.topology import Car
 from wire.can_bus import CanBus
 from wire.frame import Frame
 
+QUIET_TESTER_PRESENT = b"\x3e\x80"
+"""Never answered."""
+
 
 class Recorder:
     """Reads along on the socket of `car`. `pairs` yields each (request, answers) once, 0x78 among the answers."""
@@ -35,12 +38,14 @@ class Recorder:
         for can_id, payload in self.messages:
             unit = self._answered_with.get(can_id)
             if unit is not None:
-                open_talks[unit].append(payload)
+                open_talks.setdefault(unit, []).append(payload)
                 continue
             units = [self._asked_with[can_id]] if can_id in self._asked_with else list(self._asked_with)
             for unit in units:
-                open_talks[unit] = []
-                found.append((payload, open_talks[unit]))
+                answers: list[bytes] = []
+                found.append((payload, answers))
+                if payload != QUIET_TESTER_PRESENT:  # said while a unit works, it ends no talk
+                    open_talks[unit] = answers
         seen = set()
         for request, answers in found:
             key = (request, tuple(answers))
