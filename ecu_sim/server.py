@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ecu_sim.ladder import LENGTHS_TOLD_APART as LONG
 from ecu_sim.ladder import OF_OBJECTS, Ladder, Request, Rung, ladder_for
+from ecu_sim.machines import SESSION, SessionInput, asked, in_session
 from ecu_sim.profile import FREE, EcuProfile
 from ecu_sim.refusal import Refusal
 from ecu_sim.services import LISTENERS
@@ -266,7 +267,7 @@ class UdsServer:
                 self._pending_ns = now_ns + self.profile.timing.p2_star_ns - PENDING_MARGIN_NS
         if self._s3_deadline_ns is not None and now_ns >= self._s3_deadline_ns:
             self.note(now_ns, "state", "S3 has run out")
-            self.enter_session(Session.defaultSession, now_ns, UnitEvent.S3_TIMEOUT)
+            self._step(SessionInput.S3_TIMEOUT, Session.defaultSession, now_ns)
             self._s3_deadline_ns = None
         if self.timers.next_ns is not None:
             self.timers.run(now_ns)
@@ -301,20 +302,18 @@ class UdsServer:
         for listen in LISTENERS:
             listen(self, event, now_ns)
 
-    def enter_session(self, session: int, now_ns: int, event: UnitEvent | None = None) -> None:
-        """Change the session: SecurityAccess ends, even into the same session; leaving for the default undoes settings."""
+    def enter_session(self, session: int, now_ns: int) -> None:
+        """Take a session that was asked for."""
+        self._step(asked(self.state.session, session), session, now_ns)
+
+    def _step(self, happened: SessionInput, session: int, now_ns: int) -> None:
+        """Go where the table of sessions says; what is bound to the old one ends."""
         state = self.state
-        if event is None:
-            event = UnitEvent.SAME_SESSION_AGAIN if session == state.session else UnitEvent.SESSION_CHANGE
+        step = SESSION[in_session(state.session)][happened]
         state.session = session
-        state.open_level = None
-        state.seed = None
-        state.written.clear()
-        if session == Session.defaultSession:
-            state.routines.clear()
-            state.communication = 0
-            state.dtc_setting = True
-        self._tell(event, now_ns)
+        for bound in step.ends:
+            state.end(bound)
+        self._tell(step.tells, now_ns)
 
     def reset(self, now_ns: int, why: str) -> None:
         """Restart: silent for a while, everything volatile gone, the gate told."""
@@ -341,9 +340,9 @@ class UdsServer:
                     self._powered = True
                     self._down_until_ns = now_ns + self.profile.timing.reset_ns
             case PowerEvent.TERMINAL_15_OFF:
-                self._leave_for_default(now_ns, UnitEvent.TERMINAL_15_OFF)
+                self._leave_for_default(SessionInput.TERMINAL_15_OFF, now_ns)
             case PowerEvent.SLEEP:
-                self._leave_for_default(now_ns, UnitEvent.SLEEP)
+                self._leave_for_default(SessionInput.SLEEP, now_ns)
                 self._asleep = True
             case PowerEvent.WAKE:
                 self._asleep = False
@@ -352,8 +351,8 @@ class UdsServer:
             case PowerEvent.TERMINAL_15_ON:
                 self._tell(UnitEvent.TERMINAL_15_ON, now_ns)
 
-    def _leave_for_default(self, now_ns: int, event: UnitEvent) -> None:
+    def _leave_for_default(self, happened: SessionInput, now_ns: int) -> None:
         self._working = None
         self._pending_sent = False
         self._s3_deadline_ns = None
-        self.enter_session(Session.defaultSession, now_ns, event)
+        self._step(happened, Session.defaultSession, now_ns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ecu_sim.machines import Bound
 from ecu_sim.storage.store import Storage, WorkingMemory
 from wire.uds import Session
 
@@ -34,6 +35,18 @@ class Volatile:
     communication: int = 0
     dtc_setting: bool = True
     storage: WorkingMemory = field(default_factory=WorkingMemory)
+
+    def end(self, bound: Bound) -> None:
+        """End what is bound to a session that is left."""
+        match bound:
+            case Bound.SECURITY:
+                self.open_level = self.seed = None
+            case Bound.SEQUENCE:
+                self.written.clear()
+            case Bound.CONTROL:
+                self.routines.clear()
+                self.communication = 0
+                self.dtc_setting = True
 
 
 @dataclass(slots=True)

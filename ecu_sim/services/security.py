@@ -11,12 +11,12 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
+from ecu_sim.machines import LEVEL, Level, LevelInput
 from ecu_sim.profile import SecurityLevel
 from ecu_sim.services.request import NOT_DEFAULT, Request, ServiceSpec
 from ecu_sim.unlock.gate import SeedGate
 from wire.seed_key import compute_key, key_len
 from wire.token import Scope
-from wire.uds import Nrc
 
 if TYPE_CHECKING:
     from ecu_sim.server import UdsServer
@@ -63,14 +63,24 @@ def _not_released(server: UdsServer, request: Request) -> int:
     return 0 if gate.allows(Scope.SECURITY_ACCESS, request.now_ns) else gate.refusal_nrc
 
 
+def _state(server: UdsServer, level: int, now_ns: int) -> Level:
+    """Return where a level is."""
+    state = server.state
+    if state.open_level == level:
+        return Level.OPEN
+    if now_ns < server.memory.attempts[level].delay_until_ns:
+        return Level.WAITING
+    return Level.SEED_GIVEN if state.seed is not None and state.seed[0] == level else Level.LOCKED
+
+
 def _delay_runs(server: UdsServer, request: Request) -> int:
+    if not _asks_for_seed(request):
+        return False
     gate = _gate_of(server, request.sub_function)
     if gate is not None:
-        return _asks_for_seed(request) and gate.delay_runs(request.now_ns)
+        return gate.delay_runs(request.now_ns)
     level = _level(server, request.sub_function).level
-    if not _asks_for_seed(request) or server.state.open_level == level:
-        return False
-    return request.now_ns < server.memory.attempts[level].delay_until_ns
+    return LEVEL[_state(server, level, request.now_ns)][LevelInput.SEED_ASKED].nrc
 
 
 def _no_seed_outstanding(server: UdsServer, request: Request) -> int:
@@ -81,16 +91,18 @@ def _no_seed_outstanding(server: UdsServer, request: Request) -> int:
     if gate is not None:
         request.found = gate.take_seed((request.sub_function - 1) | 1, request.now_ns)
         return request.found is None
+    level = _level(server, request.sub_function).level
     state = server.state
+    before = _state(server, level, request.now_ns)
     seed, state.seed = state.seed, None
-    if seed is None or seed[0] != _level(server, request.sub_function).level:
-        return True
+    if before is not Level.SEED_GIVEN or seed is None:
+        return LEVEL[before][LevelInput.WRONG_KEY].nrc
     request.found = seed[1]
-    return False
+    return 0
 
 
 def _key_wrong(server: UdsServer, request: Request) -> int:
-    """A wrong key counts; the one that reaches the limit starts the delay."""
+    """Compare the key, and go where the table says."""
     if _asks_for_seed(request):
         return 0
     gate = _gate_of(server, request.sub_function)
@@ -100,14 +112,17 @@ def _key_wrong(server: UdsServer, request: Request) -> int:
     key = compute_key(level.algorithm, request.found, level.secret, level.level)
     attempts = server.memory.attempts[level.level]
     if hmac.compare_digest(key, request.payload[2:]):
-        attempts.wrong = 0
-        return 0
-    attempts.wrong += 1
-    if attempts.wrong < level.attempts:
-        return Nrc.invalidKey
-    attempts.wrong = 0
-    attempts.delay_until_ns = request.now_ns + level.delay_ns
-    return Nrc.exceedNumberOfAttempts
+        happened = LevelInput.RIGHT_KEY
+    else:
+        happened = LevelInput.LAST_WRONG_KEY if attempts.wrong + 1 >= level.attempts else LevelInput.WRONG_KEY
+    step = LEVEL[Level.SEED_GIVEN][happened]
+    attempts.wrong = attempts.wrong + 1 if happened is LevelInput.WRONG_KEY else 0
+    if step.to is Level.OPEN:
+        server.state.open_level = level.level
+        server.note(request.now_ns, "security", f"level {level.level:02X} is open")
+    elif step.to is Level.WAITING:
+        attempts.delay_until_ns = request.now_ns + level.delay_ns
+    return step.nrc
 
 
 def _work_ns(server: UdsServer, request: Request) -> int:
@@ -116,23 +131,20 @@ def _work_ns(server: UdsServer, request: Request) -> int:
 
 def _serve(server: UdsServer, request: Request) -> bytes:
     head = bytes((0x67, request.sub_function))
+    if not _asks_for_seed(request):
+        return head
     gate = _gate_of(server, request.sub_function)
-    if gate is not None:
-        return head + gate.seed(request.sub_function, request.now_ns) if _asks_for_seed(request) else head
-    level = _level(server, request.sub_function)
-    if _asks_for_seed(request):
-        return head + _seed(server, level)
-    server.state.open_level = level.level
-    server.note(request.now_ns, "security", f"level {level.level:02X} is open")
-    return head
+    return head + (_seed(server, request) if gate is None else gate.seed(request.sub_function, request.now_ns))
 
 
-def _seed(server: UdsServer, level: SecurityLevel) -> bytes:
-    state = server.state
-    if state.open_level == level.level:
-        return bytes(level.seed_len)
-    if state.seed is not None and state.seed[0] == level.level:
-        return state.seed[1]  # asked again: the same seed, so that nobody may pick a weak one
+def _seed(server: UdsServer, request: Request) -> bytes:
+    level, state = _level(server, request.sub_function), server.state
+    match _state(server, level.level, request.now_ns):
+        case Level.OPEN:
+            return bytes(level.seed_len)
+        case Level.SEED_GIVEN:  # the same seed, so that nobody may pick a weak one
+            assert state.seed is not None
+            return state.seed[1]
     seed = server.entropy.token_bytes(level.seed_len)
     while not any(seed):  # zero means open
         seed = server.entropy.token_bytes(level.seed_len)

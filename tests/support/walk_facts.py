@@ -246,15 +246,19 @@ def security_access() -> Iterator[Probe]:
         right = compute_key(rule.algorithm, bytes(range(1, 1 + rule.seed_len)), rule.secret, number)
         wrong = bytes(len(right))
 
+        def is_open(situation: Situation, extra: int) -> bool:
+            """No seed waits for a key then."""
+            return situation.level_open and number == LEVEL
+
         def shut(situation: Situation, extra: int) -> bool:
-            return not (situation.level_open and number == LEVEL)
+            return not is_open(situation, extra)
 
         asks = [probe(number), probe(number, prepare=delayed(number), delay_over=shut)]
         sends = [
             probe(number + 1, wrong, seed_outstanding=True),
-            probe(number + 1, right, seed_given(number)),
-            probe(number + 1, wrong, seed_given(number), key_right=0x35),
-            probe(number + 1, wrong, last_try(number), key_right=0x36),
+            probe(number + 1, right, seed_given(number), seed_outstanding=is_open),
+            probe(number + 1, wrong, seed_given(number), seed_outstanding=is_open, key_right=0x35),
+            probe(number + 1, wrong, last_try(number), seed_outstanding=is_open, key_right=0x36),
             probe(number + 1, right, delayed(number), seed_outstanding=True),
         ]
         return [*asks, *sends]
