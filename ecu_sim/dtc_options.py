@@ -108,7 +108,8 @@ class SettingType:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DtcMemoryOptions:
     """The memories of one unit. `entries`: codes that one memory keeps records of. `snapshots` and `extended`: of each code that
-    has none of its own. `groups`: groupOfDTC values, and the system (0 to 3) that each stands for. `setting_types`: 0x40 to 0x7E.
+    has none of its own. `obd_format`: DTCFormatIdentifier of the WWH-OBD reports, which are SAE J2012-DA 04 or SAE J1939-73 there
+    (udsoncan). `groups`: groupOfDTC values, and the system (0 to 3) that each stands for. `setting_types`: 0x40 to 0x7E.
     `ends_with_record`: testFailedSinceLastClear goes with the record when that is forgotten or displaced. `writes_from_mv`: below
     this supply the memory cannot be written, and clearing fails (0x72); 0: always can.
     """
@@ -116,10 +117,11 @@ class DtcMemoryOptions:
     status_availability: int = 0xFF
     severity_availability: int = 0xFF
     format: int = 0x01
+    obd_format: int = 0x04
     entries: int = 32
     mirror_entries: int = 32
     displacement: Literal["none", "oldest", "priority"] = "priority"
-    operation_cycle: Literal["terminal-15", "supply", "by-hand"] = "terminal-15"
+    operation_cycle: Literal["terminal-15", "supply"] = "terminal-15"
     store_at: Literal["failed", "confirmed"] = "failed"
     ends_with_record: bool = False
     user_memories: frozenset[int] = frozenset()

@@ -98,9 +98,25 @@ ORDER: Mapping[int, tuple[Row, ...]] = {
     # ECUReset
     0x11: (*WITH_SUB_FUNCTION, EXACT_LENGTH, SERVICE_CONDITIONS),
     # ClearDiagnosticInformation
-    0x14: (*ARRIVAL, EXACT_LENGTH, row("group known", Nrc.requestOutOfRange, SERVICE), SERVICE_CONDITIONS),
+    0x14: (
+        *ARRIVAL,
+        EXACT_LENGTH,
+        row("memory selection known", Nrc.requestOutOfRange, SERVICE),
+        row("group known", Nrc.requestOutOfRange, SERVICE),
+        SERVICE_CONDITIONS,
+        Row(check="memory writable", nrc=Nrc.generalProgrammingFailure, source=SERVICE, again=True),
+    ),
     # ReadDTCInformation
-    0x19: (*WITH_SUB_FUNCTION, EXACT_LENGTH, ANSWER_FITS),
+    0x19: (
+        *WITH_SUB_FUNCTION,
+        EXACT_LENGTH,
+        row("memory selection known", Nrc.requestOutOfRange, SERVICE),
+        row("functional group known", Nrc.requestOutOfRange, SERVICE),
+        row("readiness group known", Nrc.requestOutOfRange, SERVICE),
+        row("DTC known", Nrc.requestOutOfRange, SERVICE),
+        row("record number known", Nrc.requestOutOfRange, SERVICE),
+        ANSWER_FITS,
+    ),
     # ReadDataByIdentifier: unknown identifiers are left out while one is known; one that is closed refuses all
     0x22: (
         *ARRIVAL,
@@ -222,5 +238,10 @@ ORDER: Mapping[int, tuple[Row, ...]] = {
     # TesterPresent
     0x3E: (*WITH_SUB_FUNCTION, EXACT_LENGTH),
     # ControlDTCSetting
-    0x85: (*WITH_SUB_FUNCTION, SERVICE_CONDITIONS),
+    0x85: (
+        *WITH_SUB_FUNCTION,
+        EXACT_LENGTH,
+        row("setting option known", Nrc.requestOutOfRange, SERVICE),
+        SERVICE_CONDITIONS,
+    ),
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ecu_sim.dtc_options import Dtc, DtcMemoryOptions
 from ecu_sim.storage.options import FilesOptions, FlashOptions, MemoryOptions
 from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.challenge_response import ChallengeResponseOptions
@@ -91,16 +92,6 @@ class SecurityLevel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dtc:
-    """A trouble code: three bytes, its status byte, whether it is permanent-like (comes back after clearing)."""
-
-    code: int
-    status: int
-    name: str = ""
-    stays: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """What the ECU keeps: P2, P2*, S3, and how long it is silent in a reset."""
 
@@ -136,6 +127,7 @@ class EcuProfile:
     dids: Mapping[int, Did]
     routines: Mapping[int, Routine]
     dtcs: tuple[Dtc, ...] = ()
+    dtc_memory: DtcMemoryOptions = field(default_factory=DtcMemoryOptions)
     security: Mapping[int, SecurityLevel] = field(default_factory=dict)
     security_access: Literal["none", "after_grant"] = "none"
     timing: Timing = Timing()

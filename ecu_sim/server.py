@@ -12,12 +12,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ecu_sim.dtc_memory import DtcMemory, TestResult
 from ecu_sim.ladder import LENGTHS_TOLD_APART as LONG
 from ecu_sim.ladder import OF_OBJECTS, Ladder, Request, Rung, ladder_for
 from ecu_sim.machines import SESSION, SessionInput, asked, in_session
 from ecu_sim.profile import FREE, EcuProfile
 from ecu_sim.refusal import Refusal
 from ecu_sim.services import LISTENERS
+from ecu_sim.services.data import value_of
 from ecu_sim.services.programming import start_software
 from ecu_sim.state import NonVolatile, Volatile
 from ecu_sim.timers import Timers
@@ -72,6 +74,13 @@ class UdsServer:
         self.memory = memory or NonVolatile.fresh(profile)
         self.state = Volatile()
         self.timers = Timers()
+        self.dtcs = DtcMemory(
+            profile.dtcs,
+            profile.dtc_memory,
+            self.memory.dtcs,
+            self._value_of,
+            running=vehicle.terminal_15 or profile.dtc_memory.operation_cycle != "terminal-15",
+        )
         self._powered = True
         self._asleep = False
         self._down_until_ns: int | None = None
@@ -293,6 +302,18 @@ class UdsServer:
     def note(self, now_ns: int, kind: str, text: str) -> None:
         """Write a line into the ECU's own log."""
         self.log.append(EcuRecord(now_ns, kind, text))
+
+    def _value_of(self, number: int) -> bytes:
+        return value_of(self, self.profile.dids[number])
+
+    def report_trouble(self, code: int, result: TestResult, now_ns: int) -> bool:
+        """Let a test of the unit report; return whether it counted (`DtcMemory.report`). Who does not run tests nothing."""
+        return self.reachable and self.dtcs.report(code, result, now_ns)
+
+    def observe_vehicle(self, now_ns: int) -> None:
+        """Let the unit's monitors look at the vehicle, which changed."""
+        if self.reachable:
+            self.dtcs.observe(self.vehicle, now_ns)
 
     def _tell(self, event: UnitEvent, now_ns: int) -> None:
         """Let lock and services learn what happened."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ecu_sim.dtc_records import DtcRecords
 from ecu_sim.machines import Bound
 from ecu_sim.storage.store import Storage, WorkingMemory
 from wire.uds import Session
@@ -62,7 +63,7 @@ class NonVolatile:
     """Kept without supply: written data, trouble codes, wrong keys and their delay, memory and files."""
 
     data: dict[int, bytes]
-    dtcs: dict[int, int]
+    dtcs: DtcRecords
     attempts: dict[int, Attempts]
     storage: Storage = field(default_factory=Storage)
 
@@ -74,6 +75,6 @@ class NonVolatile:
         levels = (*(boot_loader.security if boot_loader else ()), *profile.security)
         return cls(
             data={did.did: did.value for did in dids if did.source is None},
-            dtcs={dtc.code: dtc.status for dtc in profile.dtcs},
+            dtcs=DtcRecords.fresh(profile.dtcs, profile.dtc_memory),
             attempts={level: Attempts() for level in levels},
         )

@@ -9,6 +9,7 @@ from ecu_sim.services import (
     dtc,
     file_transfer,
     memory,
+    read_dtc,
     routine,
     security,
     session,
@@ -19,6 +20,7 @@ from ecu_sim.services.request import ServiceSpec
 SERVICES: dict[int, ServiceSpec] = {
     **session.SPECS,
     **dtc.SPECS,
+    **read_dtc.SPECS,
     **data.SPECS,
     **security.SPECS,
     **communication.SPECS,
