@@ -89,7 +89,7 @@ def test_a_missing_sub_function_is_a_wrong_length(sid: int) -> None:
 
 @pytest.mark.parametrize(
     "request_",
-    listed("""10 00, 10 04, 10 04 00 00, 10 55, 10 84, 11 00, 11 04 01, 11 FF, 19 03, 19 06 FF FF, 27 00, 27 01, 27 07 00,
+    listed("""10 00, 10 04, 10 04 00 00, 10 55, 10 84, 11 00, 11 04 01, 11 FF, 19 1B, 19 20 FF FF, 27 00, 27 01, 27 07 00,
     28 04 01, 28 10, 3E 01, 3E 01 00, 3E 81, 85 00, 85 03 FF FF FF"""),
 )
 def test_an_unknown_sub_function_is_named_before_the_exact_length(request_: str) -> None:
@@ -110,7 +110,7 @@ def test_a_sub_function_of_another_session_comes_after_unknown_ones_and_before_t
 @pytest.mark.parametrize(
     "request_",
     listed("""10 03 00, 11 01 00, 19 01, 19 02, 19 02 FF 00, 19 0A 00, 27 03 00, 27 04, 27 04 00, 28 00, 28 00 01 00, 3E 00 00,
-    3E 80 00"""),
+    3E 80 00, 85 01 00, 85 02 FF FF FF"""),
 )
 def test_the_exact_length_is_checked_last(request_: str) -> None:
     assert Ecu().extended().ask(request_) == refused(int(request_[:2], 16), 0x13)
@@ -122,7 +122,7 @@ def test_a_profile_may_offer_fewer_sub_functions() -> None:
     assert ecu.ask("11 03") == "51 03"
 
 
-@pytest.mark.parametrize(("sid", "extra", "tail"), [(0x27, 0x11, ""), (0x19, 0x06, "FF"), (0x28, 0x04, "01")])
+@pytest.mark.parametrize(("sid", "extra", "tail"), [(0x27, 0x11, ""), (0x19, 0x1B, "FF"), (0x28, 0x04, "01")])
 def test_a_profile_cannot_offer_sub_functions_that_the_service_does_not_know(sid: int, extra: int, tail: str) -> None:
     ecu = Ecu(services={**SERVICES, sid: ServiceRule(sub_functions=frozenset((0x01, extra)))}).extended()
     assert ecu.ask(bytes((sid, extra)) + bytes.fromhex(tail)) == refused(sid, 0x12)
