@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from bench.car_facts import car_map, watched_car
 from bench.monitor.witness import Witness
 from bench.vehicle_file import VehicleSpec
-from scenarios.stage import RestBusChange, TransportChange, VehicleChange
+from scenarios.stage import RestBusChange, TransportChange, TroubleResult, VehicleChange
 from vci_driver.car_map import CarMap
 from wire.can_bus import CanBus
 from wire.errors import NotOnThisCarrier
@@ -69,6 +69,9 @@ class BenchCar(Protocol):
 
     def set_transport(self, name: str, change: TransportChange) -> None:
         """Change how a unit speaks ISO-TP."""
+
+    def report_trouble(self, name: str, code: int, result: TroubleResult, times: int) -> bool:
+        """Let a unit's own test of a trouble code say so; return whether the last one counted."""
 
     def add_fault(self, rule: FaultRule) -> FaultRule:
         """Put a wire fault in force, its window counted from now; return the rule in the car's world time."""
@@ -142,6 +145,10 @@ class ForeignCar:
     def set_transport(self, name: str, change: TransportChange) -> None:  # noqa: ARG002
         """Refuse."""
         self._out_of_reach(f"change how {name!r} speaks ISO-TP")
+
+    def report_trouble(self, name: str, code: int, result: TroubleResult, times: int) -> bool:  # noqa: ARG002
+        """Refuse."""
+        self._out_of_reach(f"let trouble code {code:06X} of {name!r} {result.value.removesuffix('s')}")
 
     def add_fault(self, rule: FaultRule) -> FaultRule:
         """Refuse."""

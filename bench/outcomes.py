@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from udsoncan.exceptions import NegativeResponseException
 
-from scenarios.stage import Outcome, OutcomeKind
+from scenarios.stage import Outcome, OutcomeKind, TroubleResult
 from vci_driver.outcome import UnlockFailed, UnlockResult
 from wire.portal_api import PortalError, ProfileStatus
 from wire.uds import NEGATIVE_RESPONSE, nrc_name
@@ -24,6 +24,14 @@ def answered(payload: bytes) -> Outcome:
         nrc = payload[2]
         return Outcome(kind=OutcomeKind.NEGATIVE, text=f"refused with {nrc_name(nrc)}", payload=payload, nrc=nrc)
     return Outcome(kind=OutcomeKind.POSITIVE, text=f"answered {shown(payload)}", payload=payload)
+
+
+def trouble_outcome(code: int, result: TroubleResult, *, counted: bool) -> Outcome:
+    """Return the outcome of a unit's own test of a trouble code."""
+    if counted:
+        return Outcome(kind=OutcomeKind.POSITIVE, text=f"test of {code:06X} {result.value}")
+    why = "no operation cycle runs, ControlDTCSetting is off, or the unit is not there"
+    return Outcome(kind=OutcomeKind.FAILED, text=f"test of {code:06X} does not count: {why}")
 
 
 def shown(payload: bytes) -> str:

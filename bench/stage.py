@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from udsoncan.exceptions import NegativeResponseException
 
-from bench.outcomes import Facts, answered, portal_refused, status_facts, unfit, unlock_failed
+from bench.outcomes import Facts, answered, portal_refused, status_facts, trouble_outcome, unfit, unlock_failed
 from bench.tester import role_of
 from bench.vehicle_file import OBD
 from scenarios.stage import (
@@ -19,6 +19,7 @@ from scenarios.stage import (
     RestBusChange,
     TamperKind,
     TransportChange,
+    TroubleResult,
     VehicleChange,
 )
 from scenarios.strategy import Strategy
@@ -456,6 +457,12 @@ class BenchStage:
         """See `Stage`."""
         self._bench.car.set_transport(ecu, change)
         return self._noted("transport", f"{ecu} {change!r}")
+
+    def trouble_code(self, ecu: str, code: int, result: TroubleResult, *, times: int = 1) -> Outcome:
+        """See `Stage`."""
+        counted = self._bench.car.report_trouble(ecu, code, result, times)
+        self._noted("trouble-code", f"{ecu} {code:06X} {result.value} times={times}")
+        return trouble_outcome(code, result, counted=counted)
 
     def unplug(self, *, can_id: int | None, frames: int) -> Outcome:
         """See `Stage`."""

@@ -12,6 +12,7 @@ from bench.monitor.witness import Witness
 from bench.rest_bus import RestBus, RestBusPlace
 from bench.vehicle_file import GATEWAY, OBD, BusSpec, PlacedEcu, VehicleSpec
 from bench.works import Works
+from ecu_sim.dtc_memory import TestResult
 from ecu_sim.node import EcuNode
 from ecu_sim.profile import EcuProfile
 from ecu_sim.server import UdsServer
@@ -21,7 +22,7 @@ from ecu_sim.unlock.sfd import SfdGate, SfdOptions
 from ecu_sim.unlock.signed_seed import SignedSeedGate, SignedSeedOptions
 from ecu_sim.unlock.trust import TrustStore
 from ecu_sim.vehicle_state import PowerEvent, VehicleState
-from scenarios.stage import RestBusChange, TransportChange, VehicleChange
+from scenarios.stage import RestBusChange, TransportChange, TroubleResult, VehicleChange
 from sgw_sim.arming import Observation
 from sgw_sim.gateway import Gateway, RouteSpec
 from vci_driver.car_map import CarMap
@@ -46,6 +47,12 @@ GATES: Mapping[type, Callable[..., Gate]] = {
     CertificateOptions: CertificateGate,
     SignedSeedOptions: SignedSeedGate,
     ChallengeResponseOptions: ChallengeResponseGate,
+}
+RESULTS: Mapping[TroubleResult, TestResult] = {
+    TroubleResult.FAILS: TestResult.FAILED,
+    TroubleResult.PASSES: TestResult.PASSED,
+    TroubleResult.PREFAILS: TestResult.PREFAILED,
+    TroubleResult.PREPASSES: TestResult.PREPASSED,
 }
 
 
@@ -290,6 +297,8 @@ class Car:
         state.crash = _given(change.crash, state.crash)
         self.gateway.observe(self._observation())
         self._change_power(change, now_ns)
+        for unit in self.units.values():
+            unit.server.observe_vehicle(now_ns)
 
     def _change_power(self, change: VehicleChange, now_ns: int) -> None:
         state = self.state
@@ -376,6 +385,15 @@ class Car:
         }
         changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         self.unit(name).core.stack.configure(0, lambda options: replace(options, **changes))
+
+    @held
+    def report_trouble(self, name: str, code: int, result: TroubleResult, times: int) -> bool:
+        """Let a unit's own test of a trouble code say so, so many times; return whether the last one counted."""
+        unit, counted = self.unit(name), False
+        for _ in range(times):
+            counted = unit.server.report_trouble(code, RESULTS[result], self.world.now_ns)
+        unit.endpoint.flush()
+        return counted
 
     @held
     def add_fault(self, rule: FaultRule) -> FaultRule:

@@ -52,6 +52,13 @@ def _bytes(value: object) -> bytes:
     return data
 
 
+def _trouble_code(value: object) -> int:
+    code = _bytes(value)
+    if len(code) != 3:
+        raise ValueError(f'expected a trouble code of three bytes, as in "B1 0A 15", got {value!r}')
+    return int.from_bytes(code, "big")
+
+
 def _whole(value: object) -> int | None:
     """Return a whole number, written as 3 or (as JSON Schema has it) as 3.0, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
@@ -153,6 +160,11 @@ BYTES = Kind(
     name='bytes in hex, as in "22 F1 90"',
     read=_bytes,
     schema={"type": "string", "pattern": r"^[ \t\n]*([0-9A-Fa-f]{2}[ \t\n]*)+$"},
+)
+TROUBLE_CODE = Kind(
+    name='three bytes in hex, as in "B1 0A 15"',
+    read=_trouble_code,
+    schema={"type": "string", "pattern": r"^[ \t\n]*([0-9A-Fa-f]{2}[ \t\n]*){3}$"},
 )
 DURATION = Kind(
     name="duration, as in 90 min",

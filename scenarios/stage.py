@@ -121,6 +121,15 @@ class RestBusChange:
             raise LocalMisuse(f"say what becomes of message {self.message!r}")
 
 
+class TroubleResult(StrEnum):
+    """What a unit's own test says of a trouble code. `prefails` and `prepasses` move the fault detection counter a step."""
+
+    FAILS = "fails"
+    PASSES = "passes"
+    PREFAILS = "prefails"
+    PREPASSES = "prepasses"
+
+
 class TamperKind(StrEnum):
     """What goes wrong with the next unlock on its way from the back end, or with the back end itself."""
 
@@ -294,6 +303,9 @@ class Stage(Protocol):
 
     def transport(self, ecu: str, change: TransportChange) -> Outcome:
         """Change how a unit's ISO-TP behaves (the gateway's: towards the tester)."""
+
+    def trouble_code(self, ecu: str, code: int, result: TroubleResult, *, times: int = 1) -> Outcome:
+        """Let a unit's own test of a trouble code say so, so many times; positive when the last one counted."""
 
     def unplug(self, *, can_id: int | None, frames: int) -> Outcome:
         """Pull the tester's adapter out of the vehicle's socket: now, or when so many frames with `can_id` went by."""

@@ -16,6 +16,7 @@ from scenarios.kinds import (
     PROBABILITY,
     SIGNED_DURATION,
     TEXT,
+    TROUBLE_CODE,
     Kind,
     choice,
     integer,
@@ -29,6 +30,7 @@ from scenarios.stage import (
     Stage,
     TamperKind,
     TransportChange,
+    TroubleResult,
     VehicleChange,
 )
 from scenarios.strategy import STATES, Goal
@@ -473,6 +475,22 @@ _TABLE = (
         ),
         act=_transport,
         some_of=("block-size", "stmin", "wait-frames", "padding", "buffer-bytes"),
+    ),
+    Verb(
+        name="trouble-code",
+        doc="let a unit's own test of a trouble code fail or pass",
+        params=(
+            ECU,
+            Param(name="code", kind=TROUBLE_CODE, required=True, doc="the code, three bytes"),
+            Param(
+                name="result",
+                kind=choice(*TroubleResult),
+                default="fails",
+                doc="what the test says; `prefails` and `prepasses` move its fault detection counter by a step",
+            ),
+            Param(name="times", kind=integer(1, 1000), default=1, doc="so many times"),
+        ),
+        act=lambda s, a: s.trouble_code(a["ecu"], a["code"], TroubleResult(a["result"]), times=a["times"]),
     ),
     Verb(
         name="unplug",

@@ -10,7 +10,7 @@ from bench.car import Findings
 from bench.car_facts import car_map
 from bench.live.client import ControlClient
 from bench.vehicle_file import VehicleSpec
-from scenarios.stage import RestBusChange, TransportChange, VehicleChange
+from scenarios.stage import RestBusChange, TransportChange, TroubleResult, VehicleChange
 from vci_driver.car_map import CarMap
 from wire.errors import NotOnThisCarrier
 from wire.faults import FaultRule
@@ -65,6 +65,10 @@ class RemoteCar:
     def set_transport(self, name: str, change: TransportChange) -> None:
         """See `BenchCar`."""
         self._client.call("set_transport", name=name, change=change)
+
+    def report_trouble(self, name: str, code: int, result: TroubleResult, times: int) -> bool:
+        """See `BenchCar`."""
+        return cast("bool", self._client.call("report_trouble", name=name, code=code, result=result, times=times))
 
     def add_fault(self, rule: FaultRule) -> FaultRule:
         """See `BenchCar`."""

@@ -23,7 +23,7 @@ from bench.live.verbs import play_verb
 from bench.topology import Car, Wiring
 from bench.vehicle_file import VehicleSpec, load_vehicle
 from ecu_sim.unlock.trust import TrustStore
-from scenarios.stage import RestBusChange, TransportChange, VehicleChange
+from scenarios.stage import RestBusChange, TransportChange, TroubleResult, VehicleChange
 from vci_driver.api import ChannelLost, RawChannel
 from vci_driver.registry import open_channel
 from wire.carried_bus import CarriedBus
@@ -43,6 +43,8 @@ FOREVER_NS = 1 << 62
 FAULTS_KEPT = 50
 """Of the carriers' faults the last ones are kept for whoever asks; all are logged."""
 
+RESULTS_MAX = 1000
+"""As in a scenario."""
 SECONDS_MAX = 100 * 366 * 86_400
 """A century: no scenario moves a calendar further, and calendars end."""
 
@@ -320,6 +322,13 @@ def _attach(server: CarServer, connection: Connection, args: Args) -> object:
     return {"bus": bus, "fd": server.car.buses[bus].fd}
 
 
+def _report_trouble(server: CarServer, _: Connection, args: Args) -> object:
+    code, times = args["code"], args["times"]
+    if type(code) is not int or type(times) is not int or not 1 <= times <= RESULTS_MAX:
+        raise TypeError(f"code and times are whole numbers, times {RESULTS_MAX} at most")
+    return server.car.report_trouble(_text(args, "name"), code, from_plain(TroubleResult, args["result"]), times)
+
+
 def _renew_keys(server: CarServer, _: Connection, __: Args) -> object:
     server.keys.renew(server.world, server.car)
     return None
@@ -338,6 +347,7 @@ CALLS: Mapping[str, Callable[[CarServer, Connection, Args], object]] = {
     ),
     "put_date_forward": lambda s, _, a: s.car.put_date_forward(_seconds(a, "seconds")),
     "set_transport": lambda s, _, a: s.car.set_transport(_text(a, "name"), from_plain(TransportChange, a["change"])),
+    "report_trouble": _report_trouble,
     "add_fault": lambda s, _, a: s.car.add_fault(from_plain(FaultRule, a["rule"])),
     "clear_faults": lambda s, _, __: s.car.clear_faults(),
     "bus_of": lambda s, _, a: s.car.bus_of(_text(a, "name")),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from bench.live.snapshot import snapshot
+from bench.outcomes import trouble_outcome
 from scenarios.model import read_step
-from scenarios.stage import Outcome, OutcomeKind, RestBusChange, Stage, TransportChange, VehicleChange
+from scenarios.stage import Outcome, OutcomeKind, RestBusChange, Stage, TransportChange, TroubleResult, VehicleChange
 from scenarios.verbs import VERBS
 from wire.errors import ConfigError
 from wire.faults import FaultRule
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 STATE = "state"
 VERB_MAX_BYTES = 4_000
 """The longest verb has some hundred; YAML is read at some 100 bytes a millisecond, and the car waits for it."""
-CAR_VERBS = ("vehicle", "rest-bus", "reset-ecu", "ecu-clock", "fault", "clear-faults", "transport")
+CAR_VERBS = ("vehicle", "rest-bus", "reset-ecu", "ecu-clock", "fault", "clear-faults", "transport", "trouble-code")
 """Those verbs that are done to the car and need no tester, no person and no portal."""
 DONE = Outcome(kind=OutcomeKind.POSITIVE, text="done")
 
@@ -76,6 +77,10 @@ class _CarStage:
     def transport(self, ecu: str, change: TransportChange) -> Outcome:
         self._car.set_transport(ecu, change)
         return DONE
+
+    def trouble_code(self, ecu: str, code: int, result: TroubleResult, *, times: int = 1) -> Outcome:
+        counted = self._car.report_trouble(ecu, code, result, times)
+        return trouble_outcome(code, result, counted=counted)
 
     def bus_of(self, ecu: str) -> str:
         return self._car.bus_of(ecu)
