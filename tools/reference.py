@@ -10,8 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from ecu_sim.dtc_monitors import HIGH_SUPPLY_MV, LOW_SUPPLY_MV, MONITORS  # noqa: E402
+from ecu_sim.dtc_status import TRANSITIONS as STATUS_TRANSITIONS  # noqa: E402
+from ecu_sim.dtc_status import StatusBit  # noqa: E402
 from ecu_sim.order import ORDER  # noqa: E402
 from ecu_sim.restbus.sources import SIGNAL_SOURCES  # noqa: E402
+from ecu_sim.services.read_dtc import REPORTS  # noqa: E402
 from ecu_sim.unlock import challenge_response as acr  # noqa: E402
 from ecu_sim.unlock.certificate import PROOF_CHECKS, SHOWN_CHECKS, CertificateOptions  # noqa: E402
 from ecu_sim.unlock.certificate_checks import CERTIFICATE_CHECKS  # noqa: E402
@@ -139,6 +143,35 @@ def signal_sources() -> str:
     return "Sources: " + ", ".join(f"`{name}`" for name in SIGNAL_SOURCES) + "\n"
 
 
+def dtc_status() -> str:
+    """Return what moves the bits of a trouble code's status byte: a row for each happening, a column for each bit."""
+    bits = list(StatusBit)
+    rows = []
+    for happening in dict.fromkeys(row.happening for row in STATUS_TRANSITIONS):
+        moved = {row.bit: row for row in STATUS_TRANSITIONS if row.happening is happening}
+        sources = dict.fromkeys(row.source for row in moved.values())
+        cells = (str(moved[bit].value) if bit in moved else "" for bit in bits)
+        rows.append((happening.value, *cells, "; ".join(sources)))
+    names = (f"{number} {bit.name}" for number, bit in enumerate(bits))
+    return table(("what happens", *names, "source"), rows)
+
+
+def dtc_reports() -> str:
+    """Return the reports of ReadDTCInformation."""
+    editions = {(2013, 2020): "both", (2013,): "2013", (2020,): "2020"}
+    rows = (
+        (f"`{number:02X}`", report.name, ", ".join(report.fields) or "nothing", editions[report.editions])
+        for number, report in REPORTS.items()
+    )
+    return table(("0x19", "report", "the request holds", "edition"), rows)
+
+
+def dtc_monitors() -> str:
+    """Return the faults that a unit sees by itself."""
+    limits = {"supply-voltage-low": f"below {LOW_SUPPLY_MV} mV", "supply-voltage-high": f"above {HIGH_SUPPLY_MV} mV"}
+    return table(("monitor", "fails"), ((f"`{name}`", limits.get(name, "while it is so")) for name in MONITORS))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "verbs": verbs,
     "expectations": expectations,
@@ -153,6 +186,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "arming": arming,
     "gateways": gateways,
     "signal-sources": signal_sources,
+    "dtc-status": dtc_status,
+    "dtc-reports": dtc_reports,
+    "dtc-monitors": dtc_monitors,
 }
 
 

@@ -27,6 +27,7 @@ DOCUMENTS = (
     "docs/import.md",
     "docs/restbus.md",
     "docs/flashing.md",
+    "docs/dtc.md",
     "docs/ci.md",
     "docs/traces.md",
     "docs/drivers.md",
