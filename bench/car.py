@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from bench.topology import Unit
 
 
+_PLAIN = {
+    TroubleResult.FAILS: "fail",
+    TroubleResult.PASSES: "pass",
+    TroubleResult.PREFAILS: "prefail",
+    TroubleResult.PREPASSES: "prepass",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """What the witness has to say: what should not have happened, how many requests it read, what it cannot see."""
@@ -148,7 +156,7 @@ class ForeignCar:
 
     def report_trouble(self, name: str, code: int, result: TroubleResult, times: int) -> bool:  # noqa: ARG002
         """Refuse."""
-        self._out_of_reach(f"let trouble code {code:06X} of {name!r} {result.value.removesuffix('s')}")
+        self._out_of_reach(f"let trouble code {code:06X} of {name!r} {_PLAIN[result]}")
 
     def add_fault(self, rule: FaultRule) -> FaultRule:
         """Refuse."""

@@ -484,7 +484,7 @@ _TABLE = (
             Param(name="code", kind=TROUBLE_CODE, required=True, doc="the code, three bytes"),
             Param(
                 name="result",
-                kind=choice(*TroubleResult),
+                kind=choice(*(result.value for result in TroubleResult)),
                 default="fails",
                 doc="what the test says; `prefails` and `prepasses` move its fault detection counter by a step",
             ),

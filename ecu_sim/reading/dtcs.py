@@ -157,7 +157,7 @@ def _snapshot(node: Node, number: int, readable: frozenset[int]) -> SnapshotReco
 def _extended(node: Node | None) -> tuple[ExtendedRecord, ...] | None:
     if node is None:
         return None
-    kinds = tuple(RecordKind)
+    kinds = tuple(kind.value for kind in RecordKind)
     return tuple(
         ExtendedRecord(number=number, kind=RecordKind(entry.choice(kinds)))
         for number, entry in _records(node, LAST_RECORD)

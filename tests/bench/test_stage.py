@@ -9,7 +9,7 @@ import pytest
 from bench import Bench, VehicleChange
 from bench.outcomes import answered, shown, unlock_failed
 from bench.stage import BenchStage
-from scenarios.stage import OutageKind, Outcome, OutcomeKind, RestBusChange, TamperKind, TransportChange
+from scenarios.stage import OutageKind, Outcome, OutcomeKind, RestBusChange, TamperKind, TransportChange, TroubleResult
 from vci_driver.outcome import UnlockFailed, UnlockReport, UnlockResult
 from wire.errors import LocalMisuse, RemoteTimeout, WorldStopped
 from wire.faults import FaultRule
@@ -180,6 +180,7 @@ def test_what_is_done_from_outside_is_noted_in_the_trace_when_it_is_done(bench: 
         "transport": lambda: stage.transport("gateway", TransportChange(stmin=0x7F)),
         "ecu-clock": lambda: stage.set_ecu_clock("cluster", offset_s=-90, is_set=True),
         "reset-ecu": lambda: stage.reset_ecu("cluster"),
+        "trouble-code": lambda: stage.trouble_code("engine", 0x029900, TroubleResult.PREFAILS, times=2),
         "tamper": lambda: stage.tamper(TamperKind.TRUNCATE),
         "outage": lambda: stage.outage(OutageKind.SLOW, duration_ns=HOUR_NS),
         "unplug": lambda: stage.unplug(can_id=None, frames=1),
@@ -191,8 +192,27 @@ def test_what_is_done_from_outside_is_noted_in_the_trace_when_it_is_done(bench: 
         act()
     assert [(when, source) for when, source, _ in bench.trace.notes] == [(1_000_000_000, name) for name in acts]
     said = b"\n".join(content for _, _, content in bench.trace.notes)
-    for word in (b"drop", b"stmin=127", b"offset_s=-90", b"cluster", b"truncate", b"slow", b"now", b"bonnet_open=True"):
+    for word in (
+        b"029900 prefails times=2",
+        b"drop",
+        b"stmin=127",
+        b"offset_s=-90",
+        b"cluster",
+        b"truncate",
+        b"slow",
+        b"now",
+        b"bonnet_open=True",
+    ):
         assert word in said
+
+
+def test_a_test_of_a_trouble_code_says_whether_it_counted(stage: BenchStage) -> None:
+    failed = stage.trouble_code("engine", 0x029900, TroubleResult.FAILS)
+    assert (failed.kind, failed.text) == (OutcomeKind.POSITIVE, "test of 029900 fails")
+    stage.change_vehicle(VehicleChange(terminal_15=False))
+    lost = stage.trouble_code("engine", 0x029900, TroubleResult.FAILS)
+    assert lost.kind is OutcomeKind.FAILED
+    assert lost.text.startswith("test of 029900 does not count: no operation cycle runs")
 
 
 def test_a_key_that_is_given_is_the_one_that_is_sent(logged_in: BenchStage) -> None:

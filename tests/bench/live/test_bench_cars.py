@@ -17,7 +17,7 @@ from bench.topology import Car, Wiring
 from bench.vehicle_file import load_vehicle
 from ecu_sim.unlock.trust import TrustStore
 from portal_sim.keys import key_set_of, make_keys
-from scenarios.stage import RestBusChange, TransportChange, VehicleChange
+from scenarios.stage import RestBusChange, TransportChange, TroubleResult, VehicleChange
 from wire.clock import VIRTUAL_EPOCH_UTC_S, RealClock
 from wire.entropy import SeededEntropy
 from wire.errors import LocalMisuse, NotOnThisCarrier
@@ -171,6 +171,23 @@ def test_a_fault_comes_back_in_the_cars_own_time_and_can_be_taken_away(stand: St
         stand.car.add_fault(FaultRule(kind="drop", bus="odb"))
 
 
+def test_a_trouble_code_fails_and_passes_and_says_whether_that_counted(stand: Stand) -> None:
+    dtcs = stand.inside().units["engine"].server.dtcs
+    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.PREFAILS, 3)
+    assert dtcs.fault_counter(0x029900) == 96
+    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.FAILS, 1)
+    assert dtcs.status(0x029900) & 0x0F == 0x0F
+    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.PREPASSES, 1)
+    assert dtcs.fault_counter(0x029900) == -32
+    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.PASSES, 1)
+    assert dtcs.status(0x029900) & 0x01 == 0
+    stand.car.change(VehicleChange(terminal_15=False))
+    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.FAILS, 1) is False
+    stand.car.change(VehicleChange(terminal_15=True))
+    with pytest.raises(LocalMisuse, match="no trouble code 123456 in this unit; there are: 029900, 030000"):
+        stand.car.report_trouble("engine", 0x123456, TroubleResult.FAILS, 1)
+
+
 def test_units_stand_on_their_buses(stand: Stand) -> None:
     assert stand.car.bus_of("cluster") == "body"
     assert stand.car.bus_of("gateway") == "obd"
@@ -182,6 +199,7 @@ def test_units_stand_on_their_buses(stand: Stand) -> None:
         lambda car: car.reset("clutch"),
         lambda car: car.set_clock("clutch", offset_s=0, is_set=True),
         lambda car: car.set_transport("clutch", TransportChange(stmin=1)),
+        lambda car: car.report_trouble("clutch", 0x029900, TroubleResult.FAILS, 1),
         lambda car: car.bus_of("clutch"),
         lambda car: car.grant_ident("clutch"),
     ],
@@ -241,6 +259,10 @@ def foreign() -> ForeignCar:
         (lambda car: car.set_clock("cluster", offset_s=1, is_set=True), "set the calendar of 'cluster'"),
         (lambda car: car.put_date_forward(1), "put its calendars forward"),
         (lambda car: car.set_transport("cluster", TransportChange(stmin=1)), "change how 'cluster' speaks ISO-TP"),
+        (
+            lambda car: car.report_trouble("engine", 0x029900, TroubleResult.FAILS, 1),
+            "let trouble code 029900 of 'engine' fail$",
+        ),
         (lambda car: car.add_fault(FaultRule(kind="drop")), r"put a fault \(drop\) on its wire"),
     ],
 )

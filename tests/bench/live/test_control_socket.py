@@ -56,6 +56,9 @@ def well(car: Served) -> bool:
 # ---- what people write
 
 
+TROUBLE = '"name": "engine"'
+
+
 @pytest.mark.parametrize(
     ("line", "answer", "key", "value"),
     [
@@ -78,6 +81,13 @@ def well(car: Served) -> bool:
         ("fault: {kind: delay, delay: 1 ms, of: cluster, from-now: 1 h}", None, "faults", []),
         ("clear-faults", "done", "faults", []),
         ("transport: {ecu: cluster, stmin: 2}", "done", "asleep", False),
+        ('trouble-code: {ecu: engine, code: "02 99 00"}', "test of 029900 fails", "asleep", False),
+        (
+            'trouble-code: {ecu: engine, code: "029900", result: prepasses, times: 2}',
+            "test of 029900 prepasses",
+            "asleep",
+            False,
+        ),
     ],
 )
 def test_a_person_writes_the_scenarios_own_verbs(
@@ -135,6 +145,13 @@ def test_what_was_done_by_hand_stands_in_the_log(car: Served) -> None:
         ("transport: {ecu: cluster, stmin: 300}", "stmin"),
         ("fault: {kind: drop, bus: odb}", "there is no bus 'odb'; there are: obd"),
         ("fault: {kind: melt}", "melt"),
+        ('trouble-code: {ecu: engine, code: "02 99"}', "a trouble code of three bytes"),
+        ("trouble-code: {ecu: engine, code: 29900}", "put them in quotes"),
+        (
+            'trouble-code: {ecu: engine, code: "12 34 56"}',
+            "no trouble code 123456 in this unit; there are: 029900, 030000",
+        ),
+        ('trouble-code: {ecu: engine, code: "02 99 00", result: fail}', "did you mean 'fails'"),
         ("- vehicle: {bonnet: open}", "expected a mapping"),
         ("[", "not YAML"),
         ("!!python/object:os.system {}", "tags have no place"),
@@ -183,6 +200,19 @@ def test_a_line_that_is_two_is_refused_before_it_is_sent(car: Served) -> None:
         (f'{{"call": "put_date_forward", "args": {{"seconds": {10**30}}}}}', "wrong arguments"),
         ('{"call": "put_date_forward", "args": {"seconds": 1' + "0" * 5000 + "}}", "not a call|wrong arguments"),
         ('{"call": "add_fault", "args": {"rule": {"kind": "melt"}}}', "melt"),
+        (
+            f'{{"call": "report_trouble", "args": {{{TROUBLE}, "code": "x", "result": "fails", "times": 1}}}}',
+            "wrong arguments",
+        ),
+        (
+            f'{{"call": "report_trouble", "args": {{{TROUBLE}, "code": -1, "result": "fails", "times": 1}}}}',
+            "no trouble code",
+        ),
+        (
+            f'{{"call": "report_trouble", "args": {{{TROUBLE}, "code": 1, "result": "fails", "times": 9999}}}}',
+            "wrong arguments",
+        ),
+        (f'{{"call": "report_trouble", "args": {{{TROUBLE}, "code": 1, "result": "melts", "times": 1}}}}', "melts"),
         ('{"call": "put", "args": {"vehicle": "vag-gulf"}}', "did you mean 'vag-golf'"),
         ('{"call": "put", "args": {"vehicle": "a\\u0000.yaml"}}', "wrong arguments|no vehicle"),
         ('{"call": "put", "args": {"vehicle": 5}}', "wrong arguments"),
