@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntFlag, StrEnum
+from enum import IntEnum, StrEnum
 
 
-class StatusBit(IntFlag):
+class StatusBit(IntEnum):
     """The bits of statusOfDTC, by the standard's names."""
 
     testFailed = 0x01

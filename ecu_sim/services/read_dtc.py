@@ -189,11 +189,7 @@ def _snapshots_of_dtc(server: UdsServer, request: Request) -> bytes:
     dtc, asked, memory = _asked_dtc(server, request), _given(request, "snapshot"), _field(request, "memory")
     assert dtc is not None
     frames = [_frame(*entry) for entry in server.dtcs.frames(dtc) if asked in (entry[0], ALL_RECORDS)]
-    return _selection(memory) + _line(server, dtc) + b"".join(frames)
-
-
-def _selection(memory: int | None) -> bytes:
-    return b"" if memory is None else bytes((memory,))
+    return (b"" if memory is None else bytes((memory,))) + _line(server, dtc) + b"".join(frames)
 
 
 def _stored_data(server: UdsServer, request: Request) -> bytes:
@@ -215,7 +211,7 @@ def _extended_of_dtc(server: UdsServer, request: Request) -> bytes:
     dtc, asked, memory = _asked_dtc(server, request), _given(request, "extended"), _field(request, "memory")
     assert dtc is not None
     data = [bytes(entry) for entry in server.dtcs.extended_data(dtc) if _is_asked(entry[0], asked)]
-    return _selection(memory) + _line(server, dtc) + b"".join(data)
+    return (b"" if memory is None else bytes((memory,))) + _line(server, dtc) + b"".join(data)
 
 
 def _list_severity(server: UdsServer, request: Request) -> bytes:
@@ -271,16 +267,12 @@ def _extended_of_mirror(server: UdsServer, request: Request) -> bytes:
     return head + b"".join(bytes(one) for one in entry.extended if _is_asked(one[0], asked))
 
 
-def _emissions(server: UdsServer, request: Request) -> list[Dtc]:
-    return _matching(server, request, _in_group(server, EMISSIONS_GROUP))
-
-
 def _count_emissions(server: UdsServer, request: Request) -> bytes:
-    return _count(server, len(_emissions(server, request)))
+    return _count(server, len(_matching(server, request, _in_group(server, EMISSIONS_GROUP))))
 
 
 def _list_emissions(server: UdsServer, request: Request) -> bytes:
-    return _mask(server) + _lines(server, _emissions(server, request))
+    return _mask(server) + _lines(server, _matching(server, request, _in_group(server, EMISSIONS_GROUP)))
 
 
 def _fault_counters(server: UdsServer, request: Request) -> bytes:  # noqa: ARG001
