@@ -446,6 +446,27 @@ def test_a_monitor_looks_again_when_it_may() -> None:
     assert ecu.ask("19 02 08") == "59 02 FF C1 04 00 2C"
 
 
+def test_a_monitor_looks_again_when_the_session_ends_and_after_a_restart() -> None:
+    ecu = DtcUnit().extended()
+    ecu.ask("85 02")
+    ecu.supply(8_500)
+    ecu.run_for(6 * S)
+    assert ecu.ask("19 02 01") == "59 02 FF C1 04 00 2F", "S3 has run out"
+    ecu.vehicle.supply_mv = 12_600
+    ecu.ask("11 01")
+    ecu.run_for(1 * S)
+    assert ecu.ask("19 02 08") == "59 02 FF C1 04 00 2E"
+
+
+def test_a_code_that_was_forgotten_is_not_the_first_that_was_confirmed() -> None:
+    young = tuple(replace(dtc, age_after=1, warning=False) for dtc in CODES)
+    ecu = DtcUnit(dtcs=young).fails(BRAKE, BOOST)
+    assert ecu.ask("19 0C") == "59 0C FF 41 02 00 2F"
+    ecu.next_cycle().passes(BRAKE).fails(BOOST).next_cycle()
+    assert ecu.ask("19 0C") == "59 0C FF 02 99 00 6D"
+    assert ecu.ask("19 0B") == "59 0B FF 41 02 00 60", "that it was the first to fail stays true until it is cleared"
+
+
 def test_a_unit_that_does_not_run_sees_and_reports_nothing() -> None:
     ecu = DtcUnit()
     ecu.server.power(PowerEvent.BATTERY_LOST, 0)
