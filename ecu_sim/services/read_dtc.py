@@ -93,7 +93,7 @@ def _asked_dtc(server: UdsServer, request: Request) -> Dtc | None:
     if dtc is None:
         return None
     if request.sub_function == 0x10:
-        return dtc if dtc.code in server.memory.dtcs.mirror else None
+        return dtc if dtc.code in server.dtcs.records.mirror else None
     return dtc if dtc.memory == _field(request, "memory") else None
 
 
@@ -235,7 +235,7 @@ def _one_by_age(
     choose = min if name.startswith("first") else max
 
     def answer(server: UdsServer, request: Request) -> bytes:  # noqa: ARG001
-        states = server.memory.dtcs.states
+        states = server.dtcs.records.states
         ages = {getattr(states[dtc.code], name): dtc for dtc in _primary(server)}
         ages.pop(0, None)
         return _mask(server) + (_line(server, ages[choose(ages)]) if ages else b"")
@@ -247,7 +247,7 @@ def _mirrored(server: UdsServer, request: Request) -> list[bytes]:
     available, mask = server.profile.dtc_memory.status_availability, _given(request, "mask")
     return [
         code.to_bytes(3, "big") + bytes((entry.status & available,))
-        for code, entry in server.memory.dtcs.mirror.items()
+        for code, entry in server.dtcs.records.mirror.items()
         if entry.status & available & mask
     ]
 
@@ -262,7 +262,7 @@ def _count_mirror(server: UdsServer, request: Request) -> bytes:
 
 def _extended_of_mirror(server: UdsServer, request: Request) -> bytes:
     code, asked = _given(request, "dtc"), _given(request, "extended")
-    entry = server.memory.dtcs.mirror[code]
+    entry = server.dtcs.records.mirror[code]
     head = code.to_bytes(3, "big") + bytes((entry.status & server.profile.dtc_memory.status_availability,))
     return head + b"".join(bytes(one) for one in entry.extended if _is_asked(one[0], asked))
 
@@ -284,7 +284,7 @@ def _fault_counters(server: UdsServer, request: Request) -> bytes:  # noqa: ARG0
 
 
 def _permanent(server: UdsServer) -> list[Dtc]:
-    return [server.dtcs.dtcs[code] for code in server.memory.dtcs.permanent]
+    return [server.dtcs.dtcs[code] for code in server.dtcs.records.permanent]
 
 
 def _list_permanent(server: UdsServer, request: Request) -> bytes:  # noqa: ARG001

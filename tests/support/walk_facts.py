@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ecu_bench import LEVELS, PROFILE
 from walk import ALL_SESSIONS, LEVEL, LOCKED_NRC, Fails, Probe, Situation
+from walk_trouble_codes import DTC_MEMORY, DTCS, clear, control_dtc, read_dtc
 
 from ecu_sim.profile import FREE, Access, Did, EcuProfile, Routine, ServiceRule
 from ecu_sim.server import UdsServer
@@ -93,7 +94,8 @@ UNIT: EcuProfile = EcuProfile(
     memory=MEMORY,
     flash=FLASH,
     files=FILES,
-    dtcs=PROFILE.dtcs,
+    dtcs=DTCS,
+    dtc_memory=DTC_MEMORY,
     security=LEVELS,
     security_access="after_grant",
 )
@@ -133,26 +135,6 @@ def reset() -> Iterator[Probe]:
 
 def tester_present() -> Iterator[Probe]:
     yield from _plain(0x3E, {0: b""})
-
-
-def clear() -> Iterator[Probe]:
-    yield Probe(sid=0x14, body=b"\xff\xff\xff", fails={"group known": False})
-    yield Probe(sid=0x14, body=b"\xb1\x0a\x15", fails={"group known": False})
-    yield Probe(sid=0x14, body=b"\x12\x34\x56", fails={"group known": True})
-
-
-def read_dtc() -> Iterator[Probe]:
-    yield from _plain(0x19, {0x01: b"\xff", 0x02: b"\xff", 0x0A: b""})
-
-
-def control_dtc() -> Iterator[Probe]:
-    def probe(sub: int) -> list[Probe]:
-        return [Probe(sid=0x85, sub=sub, sessions=NOT_DEFAULT, minimum=2, fixed=False)]
-
-    yield from (
-        Probe(**{**_fields(one), "sessions": NOT_DEFAULT})
-        for one in _subs(0x85, {1: lambda: probe(1), 2: lambda: probe(2)})
-    )
 
 
 def _fields(probe: Probe) -> dict[str, object]:
