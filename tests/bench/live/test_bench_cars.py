@@ -86,6 +86,24 @@ def test_it_knows_its_map_and_its_file(stand: Stand) -> None:
     assert "cluster" in stand.car.car_map().names
 
 
+def test_a_trouble_code_fails_and_passes_and_says_whether_that_counted(stand: Stand) -> None:
+    """Stands before what takes the supply away: a unit that restarts tests nothing, and nobody waits here."""
+    dtcs = stand.inside().units["engine"].server.dtcs
+    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.PREFAILS, 3)
+    assert dtcs.fault_counter(0x029900) == 96
+    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.FAILS, 1)
+    assert dtcs.status(0x029900) & 0x0F == 0x0F
+    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.PREPASSES, 1)
+    assert dtcs.fault_counter(0x029900) == -32
+    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.PASSES, 1)
+    assert dtcs.status(0x029900) & 0x01 == 0
+    stand.car.change(VehicleChange(terminal_15=False))
+    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.FAILS, 1) is False
+    stand.car.change(VehicleChange(terminal_15=True))
+    with pytest.raises(LocalMisuse, match="no trouble code 123456 in this unit; there are: 029900, 030000"):
+        stand.car.report_trouble("engine", 0x123456, TroubleResult.FAILS, 1)
+
+
 @pytest.mark.parametrize(
     ("change", "name", "value"),
     [
@@ -169,23 +187,6 @@ def test_a_fault_comes_back_in_the_cars_own_time_and_can_be_taken_away(stand: St
     assert inside.buses["body"].faults is None
     with pytest.raises(LocalMisuse, match="there is no bus 'odb'; there are: obd"):
         stand.car.add_fault(FaultRule(kind="drop", bus="odb"))
-
-
-def test_a_trouble_code_fails_and_passes_and_says_whether_that_counted(stand: Stand) -> None:
-    dtcs = stand.inside().units["engine"].server.dtcs
-    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.PREFAILS, 3)
-    assert dtcs.fault_counter(0x029900) == 96
-    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.FAILS, 1)
-    assert dtcs.status(0x029900) & 0x0F == 0x0F
-    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.PREPASSES, 1)
-    assert dtcs.fault_counter(0x029900) == -32
-    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.PASSES, 1)
-    assert dtcs.status(0x029900) & 0x01 == 0
-    stand.car.change(VehicleChange(terminal_15=False))
-    assert stand.car.report_trouble("engine", 0x029900, TroubleResult.FAILS, 1) is False
-    stand.car.change(VehicleChange(terminal_15=True))
-    with pytest.raises(LocalMisuse, match="no trouble code 123456 in this unit; there are: 029900, 030000"):
-        stand.car.report_trouble("engine", 0x123456, TroubleResult.FAILS, 1)
 
 
 def test_units_stand_on_their_buses(stand: Stand) -> None:
