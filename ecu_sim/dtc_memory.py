@@ -14,7 +14,7 @@ from ecu_sim.dtc_monitors import MONITORS
 from ecu_sim.dtc_options import Dtc, DtcMemoryOptions, ExtendedRecord, RecordKind, SnapshotRecord
 from ecu_sim.dtc_records import COUNTER_MAX, DtcRecord, DtcRecords, DtcState, Frame, MirrorEntry
 from ecu_sim.dtc_status import Happening, StatusBit, next_status
-from ecu_sim.vehicle_state import VehicleState
+from ecu_sim.vehicle_state import VehicleView
 from wire.errors import LocalMisuse
 
 FAULT_MAX, FAULT_MIN = 127, -128
@@ -36,14 +36,14 @@ class TestResult(StrEnum):
 
 
 class DtcMemory:
-    """The trouble codes of one unit. `read`: the data of an identifier, for freeze frames. `records` survive loss of supply."""
+    """The trouble codes of one unit. `read`: an identifier's data at a time, for freeze frames. `records` need no supply."""
 
     def __init__(
         self,
         dtcs: Sequence[Dtc],
         options: DtcMemoryOptions,
         records: DtcRecords,
-        read: Callable[[int], bytes],
+        read: Callable[[int, int], bytes],
         *,
         running: bool = True,
     ) -> None:
@@ -122,11 +122,12 @@ class DtcMemory:
         self._mirror(dtc, state)
         return True
 
-    def observe(self, vehicle: VehicleState, now_ns: int) -> None:
+    def observe(self, vehicle: VehicleView, now_ns: int) -> None:
         """Let the unit's own monitors look at the vehicle."""
         for dtc in self._monitored:
-            fails = MONITORS[dtc.monitor or ""](vehicle)
-            self.report(dtc.code, TestResult.FAILED if fails else TestResult.PASSED, now_ns)
+            fails = MONITORS[dtc.monitor or ""](vehicle, now_ns)
+            if fails is not None:
+                self.report(dtc.code, TestResult.FAILED if fails else TestResult.PASSED, now_ns)
 
     def _counted(self, dtc: Dtc, result: TestResult) -> int:
         counter, debounce = self.fault_counter(dtc.code), dtc.debounce
@@ -181,7 +182,7 @@ class DtcMemory:
             record.occurrences = min(record.occurrences + 1, COUNTER_MAX)
             for frame in self.snapshots_of(dtc):
                 if frame.keep == "last" or frame.number not in record.frames:
-                    record.frames[frame.number] = tuple((did, self._read(did)) for did in frame.dids)
+                    record.frames[frame.number] = tuple((did, self._read(did, now_ns)) for did in frame.dids)
 
     def _make_room(self, dtc: Dtc, now_ns: int) -> bool:
         """Return whether there is room for one more record; displaces another's if that is the policy."""

@@ -79,7 +79,7 @@ class UdsServer:
             profile.dtc_memory,
             self.memory.dtcs,
             self._value_of,
-            running=vehicle.terminal_15 or profile.dtc_memory.operation_cycle != "terminal-15",
+            running=vehicle.read("terminal_15", 0) != 0 or profile.dtc_memory.operation_cycle != "terminal-15",
         )
         self._powered = True
         self._asleep = False
@@ -303,8 +303,8 @@ class UdsServer:
         """Write a line into the ECU's own log."""
         self.log.append(EcuRecord(now_ns, kind, text))
 
-    def _value_of(self, number: int) -> bytes:
-        return value_of(self, self.profile.dids[number])
+    def _value_of(self, number: int, now_ns: int) -> bytes:
+        return value_of(self, self.profile.dids[number], now_ns)
 
     def report_trouble(self, code: int, result: TestResult, now_ns: int) -> bool:
         """Let a test of the unit report; return whether it counted (`DtcMemory.report`). Who does not run tests nothing."""

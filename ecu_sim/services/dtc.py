@@ -61,8 +61,9 @@ def _unknown_group(server: UdsServer, request: Request) -> int:
     return codes is None
 
 
-def _not_writable(server: UdsServer, request: Request) -> int:  # noqa: ARG001
-    return server.vehicle.supply_mv < server.profile.dtc_memory.writes_from_mv
+def _not_writable(server: UdsServer, request: Request) -> int:
+    supply_mv = server.vehicle.read("supply_mv", request.now_ns)
+    return supply_mv is not None and supply_mv < server.profile.dtc_memory.writes_from_mv
 
 
 def _clear(server: UdsServer, request: Request) -> bytes:

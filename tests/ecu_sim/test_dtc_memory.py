@@ -365,6 +365,13 @@ def test_results_do_not_count_while_the_setting_is_off_but_clearing_and_cycles_d
 # ---- monitors
 
 
+class Deaf:
+    """A vehicle of which a unit knows nothing."""
+
+    def read(self, value: str, now_ns: int) -> None:
+        return None
+
+
 @pytest.mark.parametrize(
     ("monitor", "change"),
     [
@@ -383,3 +390,10 @@ def test_a_monitor_fails_while_its_fault_is_there(monitor: str, change: dict[str
     memory.memory.observe(vehicle, 0)
     assert (memory.status(A), memory.status(B)) == (0x2F, 0x50)
     assert set(MONITORS) >= {monitor}
+
+
+@pytest.mark.parametrize("monitor", MONITORS)
+def test_a_unit_that_cannot_tell_does_not_test(monitor: str) -> None:
+    memory = Memory(Dtc(code=A, status=0x50, monitor=monitor))
+    memory.memory.observe(Deaf(), 0)
+    assert memory.status() == 0x50

@@ -25,7 +25,7 @@ class Memory:
         self.changes: list[tuple[int, int, int]] = []
         self.memory.listeners.append(lambda code, before, after, _: self.changes.append((code, before, after)))
 
-    def read(self, did: int) -> bytes:
+    def read(self, did: int, now_ns: int) -> bytes:
         return self.odometer.to_bytes(2, "big") if did == 0x1001 else b"\x77"
 
     def fails(self, code: int = A, times: int = 1) -> "Memory":
