@@ -304,7 +304,7 @@ class UdsServer:
         self.log.append(EcuRecord(now_ns, kind, text))
 
     def _value_of(self, number: int, now_ns: int) -> bytes:
-        return value_of(self, self.profile.dids[number], now_ns)
+        return value_of(self, self.application.dids[number], now_ns)  # a boot loader keeps the unit's frames
 
     def report_trouble(self, code: int, result: TestResult, now_ns: int) -> bool:
         """Let a test of the unit report; return whether it counted (`DtcMemory.report`). Who does not run tests nothing."""

@@ -94,6 +94,23 @@ def read(node: Node) -> dict[str, Any]:
     return {"dtcs": dtcs, "dtc_memory": options}
 
 
+def without_frames(node: Node) -> dict[str, Node]:
+    """Return both sections without freeze frames: a boot loader with other identifiers is read with these."""
+    sections: dict[str, Node] = {}
+    dtcs, memory = node.get("dtcs"), node.get("dtc_memory")
+    if dtcs is not None:
+        codes = {code: _without(entry) for code, entry in dtcs.mapping().items()}
+        sections["dtcs"] = Node(codes, dtcs.path, dtcs.line, dtcs.key)
+    if memory is not None:
+        sections["dtc_memory"] = _without(memory)
+    return sections
+
+
+def _without(node: Node) -> Node:
+    rest = {key: entry for key, entry in node.mapping().items() if key != "snapshots"}
+    return Node(rest, node.path, node.line, node.key)
+
+
 def _dtc(node: Node, code: int, readable: frozenset[int]) -> Dtc:
     node.mapping(_DTC_KEYS)
     get = node.get

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ecu_sim.profile import FIXED, PROGRAMMING_STATE, Did, EcuProfile
+from ecu_sim.reading.dtcs import without_frames
 from ecu_sim.reading.fields import read_number, read_sessions
 from ecu_sim.storage.options import Checksum, FlashOptions, Kind, LogicalBlock, Programming
 from ecu_sim.vehicle_state import CONDITIONS
@@ -122,13 +123,14 @@ def with_boot_loader(profile: EcuProfile, node: Node, read_profile: Callable[[No
         return profile
     own = section.mapping((*REPLACED, "programming"))
     entries: dict[str, Node] = {key: entry for key, entry in node.mapping().items() if key != "flash"}
-    entries |= {key: entry for key, entry in own.items() if key != "programming"}
+    entries |= {key: entry for key, entry in own.items() if key != "programming"} | without_frames(node)
     rest = {key: entry for key, entry in flash.mapping().items() if key not in ("boot_loader", "programming")}
     if "programming" in own:
         rest["programming"] = own["programming"]
     entries["flash"] = Node(rest, flash.path, flash.line, flash.key)
     loader = read_profile(Node(entries, node.path, node.line, node.key), profile.name)
-    return replace(profile, boot_loader=replace(loader, dids=_in_its_own_code(loader.dids)))
+    loader = replace(loader, dids=_in_its_own_code(loader.dids), dtcs=profile.dtcs, dtc_memory=profile.dtc_memory)
+    return replace(profile, boot_loader=loader)
 
 
 def _in_its_own_code(dids: Mapping[int, Did]) -> dict[int, Did]:

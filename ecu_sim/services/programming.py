@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ecu_sim.dtc_memory import TestResult
 from ecu_sim.profile import PROGRAMMING_STATE, VERSION
 from ecu_sim.services.flash_routines import flash_of, software_of, versions_of
 from ecu_sim.unit_event import UnitEvent
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from ecu_sim.server import UdsServer
     from ecu_sim.services.request import Request
 
-INCOMPLETE_STATUS = 0x2F
-"""testFailed, also in this cycle, pending, confirmed, failed since the last clear: with the fault there now."""
-COMPLETE_STATUS = 0x28
-"""confirmed, failed since the last clear: the fault was there."""
 RESTART = "restart after programming"
 
 
@@ -59,6 +56,8 @@ def listen(server: UdsServer, event: UnitEvent, now_ns: int) -> None:
         return
     if event is UnitEvent.STARTED:
         start_software(server, now_ns)
+    elif event in (UnitEvent.TERMINAL_15_ON, UnitEvent.WAKE):
+        _test_software(server, now_ns)  # an operation cycle may have begun, in which nothing was tested yet
     elif server.state.storage.software_touched and server.state.session != flash.programming.session:
         server.timers.at(RESTART, now_ns, lambda at_ns: server.reset(at_ns, "the programming session has ended"))
 
@@ -76,15 +75,12 @@ def start_software(server: UdsServer, now_ns: int) -> None:
         software.running = {}
         server.run(boot_loader)
         server.note(now_ns, "flash", "the software is incomplete: the boot loader runs")
-    _tell_trouble_code(server, incomplete=not software.complete)
+    _test_software(server, now_ns)
 
 
-def _tell_trouble_code(server: UdsServer, *, incomplete: bool) -> None:
+def _test_software(server: UdsServer, now_ns: int) -> None:
+    """Let the unit's own test of its software report to the trouble code that stands for it."""
     code = flash_of(server).dtc
-    if code is None:
-        return
-    dtcs = server.memory.dtcs
-    if incomplete:
-        dtcs[code] = INCOMPLETE_STATUS
-    elif dtcs.get(code) == INCOMPLETE_STATUS:
-        dtcs[code] = COMPLETE_STATUS
+    if code is not None:
+        result = TestResult.PASSED if software_of(server).complete else TestResult.FAILED
+        server.dtcs.report(code, result, now_ns)

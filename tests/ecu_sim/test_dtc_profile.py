@@ -173,6 +173,25 @@ def test_no_more_codes_are_stored_from_the_start_than_a_memory_has_places(tmp_pa
     assert read(f"{UNIT}dtcs:\n{many}dtc_memory: {{entries: 2, store_at: confirmed}}\n", tmp_path).dtcs
 
 
+def test_a_boot_loader_keeps_the_units_trouble_codes_and_their_frames_with_identifiers_that_it_has_not(
+    tmp_path: Path,
+) -> None:
+    frames = 'snapshots: {"01": {dids: [0x0286]}}'
+    text = f"""{UNIT}dtcs: {{D10100: {{status: 0x00, {frames}}}}}
+dtc_memory: {{{frames}}}
+memory: {{formats: [0x44], regions: {{application: {{address: 0, size: 64, kind: flash}}}}}}
+flash:
+  blocks: {{application: {{number: 1, region: application}}}}
+  dtc: 0xD10100
+  boot_loader: {{dids: {{F187: {{text: BOOT}}}}}}
+"""
+    profile = read(text, tmp_path)
+    assert profile.boot_loader is not None
+    assert set(profile.boot_loader.dids) == {0xF187}
+    assert (profile.boot_loader.dtcs, profile.boot_loader.dtc_memory) == (profile.dtcs, profile.dtc_memory)
+    assert profile.dtcs[0].snapshots == profile.dtc_memory.snapshots
+
+
 def test_shipped_units_have_the_trouble_codes_that_they_had() -> None:
     engine = load_profile("vag/engine")
     assert [(dtc.code, dtc.status) for dtc in engine.dtcs] == [(0x029900, 0x09), (0x030000, 0x08)]

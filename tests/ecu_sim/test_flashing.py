@@ -76,7 +76,7 @@ def test_a_flash_that_ends_early_leaves_a_unit_that_says_so_and_can_be_repaired(
     Programmer(ecu, "0003").run()
     interrupt(ecu, "reset")
     assert_runs(ecu, "0003")
-    assert "D0 00 01 28" in ecu.ask("19 02 FF"), "it was there, and is no more"
+    assert "D0 00 01 2E" in ecu.ask("19 02 FF"), "it was there in this cycle, and is no more"
 
 
 @pytest.mark.parametrize("way", WAYS)
