@@ -83,7 +83,7 @@ def _object_secured(server: UdsServer, request: Request) -> int:  # noqa: ARG001
 
 def _object_released(server: UdsServer, request: Request) -> int:
     for access in request.accesses:
-        nrc = 0 if access.secured and request.secured else refused_scope(server, access, request.now_ns)
+        nrc = refused_scope(server, access, request.now_ns)
         if nrc:
             return nrc
     return 0

@@ -237,6 +237,15 @@ ORDER: Mapping[int, tuple[Row, ...]] = {
     ),
     # TesterPresent
     0x3E: (*WITH_SUB_FUNCTION, EXACT_LENGTH),
+    # SecuredDataTransmission: then the inner request climbs its own ladder, and what refuses that comes inside C4
+    0x84: (
+        *ARRIVAL,
+        row("one unit asked", Nrc.requestOutOfRange, OWN),  # all units would answer for one signature: nobody does
+        row("whole message", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        row("protection known", Nrc.secureDataVerificationFailed, SERVICE),
+        row("may come secured", Nrc.secureDataTransmissionNotAllowed, OWN),
+        Row(check="change verified", nrc=Nrc.secureDataVerificationFailed, source=SERVICE, late=True),
+    ),
     # ControlDTCSetting
     0x85: (
         *WITH_SUB_FUNCTION,

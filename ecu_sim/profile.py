@@ -11,6 +11,7 @@ from ecu_sim.storage.options import FilesOptions, FlashOptions, MemoryOptions
 from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.challenge_response import ChallengeResponseOptions
 from ecu_sim.unlock.sfd import SfdOptions
+from ecu_sim.unlock.sfd2 import Sfd2Options
 from ecu_sim.unlock.signed_seed import SignedSeedOptions
 from wire.token import Scope
 from wire.uds import P2_SERVER_MAX_NS, P2_STAR_SERVER_MAX_NS, S3_SERVER_NS, Nrc
@@ -30,7 +31,7 @@ FIXED = "fixed"
 class Access:
     """Who may: in which sessions (empty: all), at which open 0x27 level, with which grant scope, under which conditions.
 
-    `secured`: only by SecuredDataTransmission 0x84, whose signature then stands for the grant.
+    `secured`: only by SecuredDataTransmission 0x84, whose signature then stands for the grant, within its scope.
     """
 
     sessions: frozenset[int] = frozenset()
@@ -131,7 +132,7 @@ class EcuProfile:
     security: Mapping[int, SecurityLevel] = field(default_factory=dict)
     security_access: Literal["none", "after_grant"] = "none"
     timing: Timing = Timing()
-    gate: SfdOptions | CertificateOptions | SignedSeedOptions | ChallengeResponseOptions | None = None
+    gate: SfdOptions | Sfd2Options | CertificateOptions | SignedSeedOptions | ChallengeResponseOptions | None = None
     locked_nrc: int = Nrc.securityAccessDenied
     busy: Literal["refuse", "ignore"] = "refuse"
     max_dids: int = 8

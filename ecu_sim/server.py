@@ -176,6 +176,11 @@ class UdsServer:
             raise Refusal(nrc, "the inner request is refused")
         return ladder.serve(self, request)
 
+    def work_within(self, request: Request) -> int:
+        """Return how long a request that stands inside another one is worked on; no time where it is refused."""
+        ladder = self._ladders.get(request.sid) or self._ladder(request.sid)
+        return 0 if self._refused_on_arrival(request, ladder) else self._work_ns(request)
+
     def _receive_while_working(self, payload: bytes, functional: bool, now_ns: int) -> None:  # noqa: FBT001
         """A second request while one is worked on: tester present is fine, others are refused with 0x21 or not heard."""
         if payload[0] == Service.TesterPresent or functional or self.profile.busy == "ignore":

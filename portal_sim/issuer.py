@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -9,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from portal_sim.broker import checked_proof_request, prove
+from portal_sim.change_signing import CHANGE_LIFETIME_S, checked_order, issue_change
 from portal_sim.desk import Desk
 from portal_sim.keys import SIGNS, BackendKeys, name, serial, sign_certificate, utc
 from portal_sim.login import Login
@@ -71,7 +74,7 @@ class Issuer:
         if ident is None:
             raise PortalError(PortalErrorCode.INVALID_INPUT, f"There is no issued unlock with the id {audit_id}.")
         kind, _, value = ident.partition(":")
-        if kind in (UnlockKind.SFD_TOKEN, UnlockKind.SIGNED_SEED, UnlockKind.PROOF):
+        if kind in (UnlockKind.SFD_TOKEN, UnlockKind.SIGNED_SEED, UnlockKind.SIGNED_CHANGE, UnlockKind.PROOF):
             self._revoked_tokens.add(bytes.fromhex(value))
         else:
             self._revoked_serials.add(int(value, 16))
@@ -83,11 +86,17 @@ class Issuer:
             raise PortalError(PortalErrorCode.INVALID_INPUT, f"A VIN has {VIN_LEN} letters and digits.")
         if request.kind not in self._desk.options.makes[request.make].kinds:
             raise PortalError(PortalErrorCode.INVALID_INPUT, f"{request.make} is not unlocked by {request.kind}.")
+        if request.manual and request.kind is UnlockKind.SIGNED_CHANGE:
+            raise PortalError(
+                PortalErrorCode.INVALID_INPUT, "Each change is signed online for itself: it cannot be carried by hand."
+            )
         if request.manual and request.kind is not UnlockKind.SFD_TOKEN:
             raise PortalError(PortalErrorCode.INVALID_INPUT, "Only tokens can be carried by hand.")
         if not 0 <= request.ecu_address <= 0xFFFF or not 0 < request.scope <= ALL_SCOPES:
             raise PortalError(PortalErrorCode.INVALID_INPUT, "There is no such control unit address or scope.")
         audit_id = self._desk.entropy.token_bytes(8).hex()
+        if request.kind is UnlockKind.SIGNED_CHANGE:
+            return self._signed_change(audit_id, account, request, now_s)
         if request.kind is UnlockKind.SFD_TOKEN:
             structure = self._checked_structure(request)
             self._second_factor(account, request, now_s)
@@ -135,7 +144,7 @@ class Issuer:
 
     def _second_factor(self, account: Account, request: RequestUnlock, now_s: int) -> None:
         """Take the make's own second factor, last: nothing that fails before it burns a code."""
-        if self._desk.options.makes[request.make].second_factor == "per_unlock":
+        if self._desk.options.makes[request.make].second_factor_for(request.kind) == "per_unlock":
             if request.code is None:
                 raise PortalError(PortalErrorCode.SECOND_FACTOR_REQUIRED, "This make wants a code for each unlock.")
             self._login.require_code(account, request.code, now_s)
@@ -152,6 +161,15 @@ class Issuer:
         return structure
 
     # ---- issue
+
+    def _signed_change(self, audit_id: str, account: Account, request: RequestUnlock, now_s: int) -> Unlock:
+        """Sign one change, with a record that says which: its digest stands in the subject."""
+        order = checked_order(request)
+        self._second_factor(account, request, now_s)
+        issued = issue_change(request, order, self.keys.token_key, self._desk.entropy)
+        record = self._record(audit_id, account, request, issued.subject, now_s)
+        self._desk.store.issue_with_audit(issued.ident, replace(record, action="change signed"))
+        return Unlock(payload=issued.payload, audit_id=audit_id, expires_utc_s=now_s + CHANGE_LIFETIME_S)
 
     def _token(self, request: RequestUnlock, structure: RequestStructure, now_s: int) -> tuple[bytes, str, int]:
         options = self._desk.options

@@ -30,16 +30,26 @@ CHEAP_COST = Argon2Cost(time_cost=1, memory_kib=8, lanes=1)
 class MakePolicy:
     """What a make asks for: when the second factor is due, which roles a validated company gets by itself, and in which form
     it unlocks: another make's rules must not lead to this make's tokens.
+
+    `change_second_factor`: when it is due where each change is signed for itself. One login for all changes of a session, unless
+    said otherwise (our choice): a coding of three writes would wait for three codes, a minute and a half.
     """
 
     second_factor: SecondFactor
     kinds: frozenset[UnlockKind]
     default_roles: frozenset[int] = frozenset((Role.AFTER_MARKET, Role.AFTER_SALES))
+    change_second_factor: SecondFactor = "per_login"
+
+    def second_factor_for(self, kind: UnlockKind) -> SecondFactor:
+        """Return when the second factor is due for this kind of unlock."""
+        return self.change_second_factor if kind is UnlockKind.SIGNED_CHANGE else self.second_factor
 
 
 def _makes() -> dict[str, MakePolicy]:
     return {
-        "vag": MakePolicy(second_factor="per_unlock", kinds=frozenset((UnlockKind.SFD_TOKEN,))),
+        "vag": MakePolicy(
+            second_factor="per_unlock", kinds=frozenset((UnlockKind.SFD_TOKEN, UnlockKind.SIGNED_CHANGE))
+        ),
         "mercedes": MakePolicy(
             second_factor="per_login", kinds=frozenset((UnlockKind.CERTIFICATE, UnlockKind.SIGNED_SEED))
         ),

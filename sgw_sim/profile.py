@@ -17,7 +17,7 @@ from wire.uds import Nrc
 
 FOLDER = Path(__file__).parent / "profiles"
 SCOPES = {str(scope.name).lower(): scope for scope in Scope}
-KEYS = ("title", "lock", "refusal", "allow", "scopes", "hold", "answer_window", "pending_for_target")
+KEYS = ("title", "lock", "refusal", "allow", "scopes", "hold", "answer_window", "pending_for_target", "signed")
 MIN_WINDOW_NS = 1_000_000
 """About what a unit's answer takes on the bus; what comes later is discarded."""
 
@@ -49,6 +49,7 @@ def load_gateway(name: str, folder: Path = FOLDER) -> GatewayProfile:
 def _read_file(path: Path) -> GatewayProfile:
     node = load(path)
     node.mapping(KEYS)
+    signed = node.get("signed")
     hold, window, pending, scopes = (node.get(key) for key in ("hold", "answer_window", "pending_for_target", "scopes"))
     return GatewayProfile(
         name=path.stem,
@@ -58,6 +59,7 @@ def _read_file(path: Path) -> GatewayProfile:
             allowed=tuple(_rule(item) for item in node.require("allow").items()),
             scopes=_scopes(scopes) if scopes else {},
             refusal_nrc=_refusal(node.require("refusal")),
+            signed_passes=signed is not None and signed.choice(("judge", "pass")) == "pass",
         ),
         hold_ns=hold.read(read_duration) if hold else 0,
         answer_window_ns=_window_ns(window) if window else 1_000_000_000,

@@ -97,13 +97,14 @@ class DocumentKind(StrEnum):
 
 
 class UnlockKind(StrEnum):
-    """What is asked for: a token for one control unit; a diagnostic certificate, or the key for a seed, for a gateway; a broker's
-    proof over a unit's challenge.
+    """What is asked for: a token for one control unit; a diagnostic certificate, or the key for a seed, for a gateway; a
+    signature for one change; a broker's proof over a unit's challenge.
     """
 
     SFD_TOKEN = "sfd-token"  # noqa: S105 - a name, not a secret
     CERTIFICATE = "certificate"
     SIGNED_SEED = "signed-seed"
+    SIGNED_CHANGE = "signed-change"
     PROOF = "proof"
 
 
@@ -355,8 +356,9 @@ class FinishLogin(Request[Session]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unlock:
-    """What the back end issued: a token, a certificate chain (`wire.diag_cert.encode_chain`), a key (`wire.signed_seed`), or a
-    proof (`wire.challenge_response.encode_proof`). `audit_id` names the record.
+    """What the back end issued: a token, a certificate chain (`wire.diag_cert.encode_chain`), a key (`wire.signed_seed`), a
+    change's signature (`wire.signed_change.ChangeSignature`), or a proof (`wire.challenge_response.encode_proof`). `audit_id`
+    names the record.
     """
 
     payload: bytes = field(repr=False)
@@ -367,9 +369,10 @@ class Unlock:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestUnlock(Request[Unlock]):
     """Ask for an unlock. `challenge`: the ECU's request structure (SFD token), the tester's own public key as
-    SubjectPublicKeyInfo DER (certificate), the gateway's seed (`wire.signed_seed.SeedRequest`), or the exchange so far (proof,
-    `wire.challenge_response.ProofRequest`). `code`: where the make's policy is one second factor per unlock. `manual`: the
-    token is carried to the car by hand, which may take hours, so it may be written longer.
+    SubjectPublicKeyInfo DER (certificate), the gateway's seed (`wire.signed_seed.SeedRequest`), one change
+    (`wire.signed_change.ChangeOrder`), or the exchange so far (proof, `wire.challenge_response.ProofRequest`). `code`: where the
+    make's policy is one second factor per unlock. `manual`: the token is carried to the car by hand, which may take hours, so it
+    may be written longer.
     """
 
     session: str = field(repr=False)

@@ -11,6 +11,7 @@ from ecu_sim.services import (
     memory,
     read_dtc,
     routine,
+    secured,
     security,
     session,
     transfer,
@@ -29,6 +30,7 @@ SERVICES: dict[int, ServiceSpec] = {
     **memory.SPECS,
     **transfer.SPECS,
     **file_transfer.SPECS,
+    **secured.SPECS,
 }
 
 LISTENERS = tuple(spec.listen for spec in SERVICES.values() if spec.listen is not None)

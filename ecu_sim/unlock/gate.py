@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Protocol, runtime_checkable
 
+from wire.secured import SecuredMessage
 from wire.token import Scope
 
 LOG_LIMIT = 500
@@ -171,3 +173,26 @@ class WithoutAuthentication:
     def session_key(self, now_ns: int) -> bytes | None:  # noqa: ARG002 - protocol
         """The scheme agrees on no key."""
         return None
+
+
+@runtime_checkable
+class SecuredGate(Protocol):
+    """A lock that SecuredDataTransmission 0x84 opens: for one verified inner request at a time, and no longer than that takes."""
+
+    administrative: int
+    """The bits of the administrative parameter that it can serve. The seam for encryption: a lock with a session key has more."""
+
+    def takes_secured(self, inner: bytes) -> bool:
+        """Return whether this inner request may come secured at all; others get 0x39."""
+
+    def change_refused(self, message: SecuredMessage, now_ns: int) -> str:
+        """Return why the message does not verify, in a short phrase, or nothing; changes nothing."""
+
+    def opened(self, message: SecuredMessage, now_ns: int) -> AbstractContextManager[None]:
+        """Be open for the inner request, within what was signed, and closed again behind it. Raises `Refusal` (0x3A)."""
+
+    def use_up(self, message: SecuredMessage, now_ns: int) -> None:
+        """Let this message, which is `opened`, never verify again."""
+
+    def signed_answer(self, message: SecuredMessage) -> SecuredMessage:
+        """Return an answer with the unit's own signature, for the change that was used up last."""
