@@ -8,6 +8,7 @@ from ecu_sim.profile import EcuProfile
 from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.challenge_response import ChallengeResponseOptions
 from ecu_sim.unlock.sfd import SfdOptions
+from ecu_sim.unlock.sfd2 import Sfd2Options
 from ecu_sim.unlock.signed_seed import SignedSeedOptions
 from vci_driver.car_map import CarMap, EcuEntry, SeedKey, UnlockScheme
 
@@ -46,8 +47,9 @@ def watched_car(spec: VehicleSpec, *, ours: bool = True, audited: bool = True) -
                 bus=ecu.bus,
                 own_lock=isinstance(ecu.profile.gate, SfdOptions),
                 reset_ends_grant=not isinstance(ecu.profile.gate, SfdOptions) or ecu.profile.gate.ends_on_reset,
-                terminal_15_ends_grant=ecu.profile.gate is not None and ecu.profile.gate.ends_on_terminal_15,
+                terminal_15_ends_grant=getattr(ecu.profile.gate, "ends_on_terminal_15", False),
                 reset_ns=ecu.profile.timing.reset_ns,
+                signed_changes=isinstance(ecu.profile.gate, Sfd2Options),
             )
             for ecu in placed
         ),
@@ -58,6 +60,7 @@ def watched_car(spec: VehicleSpec, *, ours: bool = True, audited: bool = True) -
         unset_clock_refuses=not isinstance(lock, CertificateOptions) or lock.unset_clock_refuses,
         seed_level=lock.level if isinstance(lock, SignedSeedOptions) else None,
         ours=ours,
+        signed_passes=spec.gateway.policy.signed_passes,
         audited=audited,
     )
 
@@ -67,6 +70,8 @@ def _entry(name: str, profile: EcuProfile, *, for_all: bool) -> EcuEntry:
     own: UnlockScheme | None = None
     if isinstance(profile.gate, SfdOptions):
         own = UnlockScheme.SFD
+    elif isinstance(profile.gate, Sfd2Options):
+        own = UnlockScheme.SFD2
     elif isinstance(profile.gate, CertificateOptions):
         own = UnlockScheme.CERTIFICATE
     elif isinstance(profile.gate, SignedSeedOptions):

@@ -19,6 +19,7 @@ from ecu_sim.server import UdsServer
 from ecu_sim.unlock.certificate import CertificateGate, CertificateOptions
 from ecu_sim.unlock.challenge_response import ChallengeResponseGate, ChallengeResponseOptions
 from ecu_sim.unlock.sfd import SfdGate, SfdOptions
+from ecu_sim.unlock.sfd2 import Sfd2Gate, Sfd2Options
 from ecu_sim.unlock.signed_seed import SignedSeedGate, SignedSeedOptions
 from ecu_sim.unlock.trust import TrustStore
 from ecu_sim.vehicle_state import PowerEvent, VehicleState
@@ -41,13 +42,15 @@ from wire.world import World
 
 __all__ = ["GATEWAY", "Car", "Unit"]
 
-Gate = SfdGate | CertificateGate | SignedSeedGate | ChallengeResponseGate
+Gate = SfdGate | Sfd2Gate | CertificateGate | SignedSeedGate | ChallengeResponseGate
 GATES: Mapping[type, Callable[..., Gate]] = {
     SfdOptions: SfdGate,
+    Sfd2Options: Sfd2Gate,
     CertificateOptions: CertificateGate,
     SignedSeedOptions: SignedSeedGate,
     ChallengeResponseOptions: ChallengeResponseGate,
 }
+"""Which lock a profile's options ask for."""
 RESULTS: Mapping[TroubleResult, TestResult] = {
     TroubleResult.FAILS: TestResult.FAILED,
     TroubleResult.PASSES: TestResult.PASSED,

@@ -23,9 +23,10 @@ class UnknownEcu(LocalMisuse):
 
 
 class UnlockScheme(StrEnum):
-    """How a control unit's protected services are opened."""
+    """How a control unit's protected services are opened; with SFD2 nothing is opened, each change is signed."""
 
     SFD = "sfd"
+    SFD2 = "sfd2"
     CERTIFICATE = "certificate"
     SIGNED_SEED = "signed-seed"
     CHALLENGE_RESPONSE = "challenge-response"
@@ -76,7 +77,7 @@ class CarMap:
 
     `functional_id`: requests to all units; None where there is none. `padding`: fill byte of requests, None for frames that
     are as short as their content. `installed_units_did`: where the gateway lists the units it has, None where it does not.
-    `second_factor_per_unlock`: the make asks for a new code at each unlock.
+    `second_factor_per_unlock`: the make asks for a new code at each unlock; `second_factor_per_change`: at each signed change.
     """
 
     make: str
@@ -89,6 +90,7 @@ class CarMap:
     vin_sources: tuple[str, ...] = ()
     installed_units_did: int | None = None
     second_factor_per_unlock: bool = False
+    second_factor_per_change: bool = False
 
     def __post_init__(self) -> None:
         names = [entry.name for entry in self.ecus]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bench.monitor.signed_changes import SECURED, inside, is_signed
+
 VAG_FREE_ROUTINES = (b"\x31\x01\xc0\x08", b"\x31\x01\xc0\x04", b"\x31\x01\xc0\x0a")
 """The unlock's own routines: request structure, token, lock."""
 
@@ -30,9 +32,6 @@ WATCHED: Mapping[str, frozenset[int]] = {
 }
 
 
-SECURED, SECURED_HEADER_LEN, ENCRYPTED = 0x84, 8, 0x10
-"""SecuredDataTransmission: service, administrative parameter 2 (bit 4: encrypted), calculation 1, signature length 2, counter 2;
-then the inner request."""
 WITH_SUB_FUNCTION = frozenset({0x10, 0x11, 0x19, 0x27, 0x28, 0x29, 0x31, 0x3E, 0x85})
 
 
@@ -50,17 +49,26 @@ def vag_unit_protected(request: bytes) -> bool:
     return not request.startswith(VAG_FREE_ROUTINES) and not request.startswith(FREE_WRITES)
 
 
+def signed_changes_only(request: bytes) -> bool:
+    """Return whether a unit with SFD2 must not answer this positively but inside a signed change: no write is free there."""
+    return request[0] in VAG_UNIT_PROTECTED and not request.startswith(VAG_FREE_ROUTINES)
+
+
 def certificate_gateway_protected(request: bytes) -> bool:
     """Return whether a certificate gateway must not answer this for itself without a grant."""
     return request[0] in CERTIFICATE_GATEWAY_PROTECTED and not request.startswith(FREE_WRITES)
 
 
-def blocked_behind(make: str, request: bytes) -> bool:
-    """Return whether a locked gateway of this make must not let this through."""
+def blocked_behind(make: str, request: bytes, *, signed_passes: bool = False) -> bool:
+    """Return whether a locked gateway of this make must not let this through. `signed_passes`: it leaves a signed change to the
+    unit, which verifies it.
+    """
     if make == "vag":
         if request.startswith(VAG_FREE_ROUTINES):
             return False
-        if request[0] == SECURED and len(request) > SECURED_HEADER_LEN and not request[2] & ENCRYPTED:
-            inner = normal(request[SECURED_HEADER_LEN:])  # this make judges it by its inner service
-            return inner[0] == SECURED or blocked_behind(make, inner)
+        inner = normal(inside(request)) if request[0] == SECURED else b""
+        if inner and inner[0] != SECURED:
+            if signed_passes and is_signed(request):
+                return False
+            return blocked_behind(make, inner)  # this make judges it by its inner service
     return request[0] in BEHIND_GATEWAY_BLOCKED

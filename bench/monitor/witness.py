@@ -1,7 +1,7 @@
 """The witness: reads the buses, the audit log and the vehicle's events, and reports what should not have happened.
 
 Rules: a protected service answered positively without a live grant; a grant that outlived its window; a grant without an issued
-unlock in the audit log; a blocked request that came out behind an armed gateway; a security level that opened without a grant.
+unlock in the audit log; a change in a unit with SFD2 that was not signed for once and for exactly this; a blocked request that came out behind an armed gateway; a security level that opened without a grant.
 It keeps its own books of grants from what the wire shows, and trusts no simulator's word.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from bench.monitor import protected
 from bench.monitor.reassembly import Reassembly
 from bench.monitor.seeds import SeedBook
+from bench.monitor.signed_changes import NEGATIVE, SECURED, Ledger, inside
 from wire.frame import Frame
 from wire.portal_api import AuditRecord
 
@@ -43,6 +44,8 @@ class WatchedUnit:
     terminal_15_ends_grant: bool = False
     reset_ns: int = 0
     """How long it is down after a reset, or after its supply is back."""
+    signed_changes: bool = False
+    """Whether it changes anything by signed changes alone (SFD2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,8 @@ class WatchedCar:
     """Whether somebody tells of the car's bonnet, kilometres, supply and ignition; else its filter is not judged."""
     seed_level: int | None = None
     """The 0x27 level that is the gateway's lock, where its key is signed over a seed."""
+    signed_passes: bool = False
+    """Whether its gateway leaves signed changes to the units."""
     audited: bool = True
     """Whether the portal's audit log can be read; else an unlock may have been issued without being seen."""
 
@@ -134,7 +139,7 @@ def _number(subject: str) -> bytes:
 
 
 ALL_UNITS = -1
-NEGATIVE, PENDING = 0x7F, b"\x78"
+PENDING = b"\x78"
 ECHOED = {0x11: 1, 0x27: 1, 0x28: 1, 0x29: 1, 0x2E: 2, 0x2F: 2, 0x31: 3, 0x85: 1}
 """How many bytes of a request its positive answer repeats."""
 TESTER_PRESENT = 0x3E
@@ -167,8 +172,11 @@ class Witness:
             )
         if not car.audited:
             self.blind.append("whether the back end issued what was shown to the car: its audit log is not ours")
+        if any(unit.signed_changes for unit in car.units):
+            self.blind.append("what a signed change says of its role and scope")
         self._epoch_utc_s = epoch_utc_s
         self._issued: list[AuditRecord] = []
+        self._changes = Ledger(car.vin)
         self._asleep = False
         self._supplied = True
         self._doubtful = False
@@ -254,6 +262,8 @@ class Witness:
         """Learn of an audit record."""
         if record.action == "unlock issued":
             self._issued.append(record)
+        elif record.action == "change signed":
+            self._changes.note(record)
 
     # ---- what happens to the car
 
@@ -344,7 +354,13 @@ class Witness:
     ) -> None:
         """A positive answer to a watched request on the tester's bus."""
         sid = request[0]
-        if sid == 0x31 and request[1:4] == b"\x01\xc0\x04":
+        if sid == SECURED:
+            self._secured(now_ns, unit, talk, request, answer, asked_ns)
+        elif unit.signed_changes and protected.signed_changes_only(request):
+            self._report(now_ns, "changed without a signature", unit, request[:4].hex(" "))
+        elif unit.signed_changes and request[:4] == b"\x31\x01\xc0\x04":
+            self._report(now_ns, "a token was taken where only signed changes count", unit, request[:4].hex(" "))
+        elif sid == 0x31 and request[1:4] == b"\x01\xc0\x04":
             self._token(now_ns, unit, request[4:])
         elif sid == 0x31 and request[1:4] == b"\x01\xc0\x0a":
             self._shut(self._books[unit.name], now_ns)
@@ -362,6 +378,24 @@ class Witness:
             self.reset(now_ns, unit.name)
         elif sid not in (0x22, 0x10):
             self._require(now_ns, unit, request, asked_ns)
+
+    def _secured(
+        self, now_ns: int, unit: WatchedUnit, talk: _Talk, request: bytes, answer: bytes, asked_ns: int
+    ) -> None:
+        """A positive answer to 0x84: its inner service was served, or refused; either uses up what was signed for it."""
+        inner, said = inside(request), inside(answer)
+        if unit.signed_changes:
+            wrong = self._changes.take(unit.address, request) if self.car.audited else ""
+            if wrong and said[:1] != bytes((NEGATIVE,)):
+                self._report(now_ns, wrong, unit, f"84 with {inner[:4].hex(' ') or 'what cannot be read'}")
+        elif inner and said and said[0] != NEGATIVE:
+            self._answered(now_ns, unit, talk, protected.normal(inner), said, asked_ns)
+        behind = unit.name != self.car.gateway
+        if behind and not self._filter_open and self._blocked(request) and said[:1] != bytes((NEGATIVE,)):
+            self._report(now_ns, "answered behind an armed filter", unit, request[:4].hex(" "))
+
+    def _blocked(self, request: bytes) -> bool:
+        return protected.blocked_behind(self.car.make, request, signed_passes=self.car.signed_passes)
 
     def _authentication(self, now_ns: int, unit: WatchedUnit, talk: _Talk, request: bytes, answer: bytes) -> None:
         """A positive answer to 0x29: a chain was shown, ownership proven, or the grant given back."""
@@ -464,7 +498,7 @@ class Witness:
         if self.car.make == "vag":
             if unit.own_lock and (protected.vag_unit_protected(request) or request[0] == 0x27):
                 self._require_open(now_ns, unit, unit.name, request, asked_ns)
-            if behind and not self._filter_open and protected.blocked_behind("vag", request):
+            if behind and not self._filter_open and self._blocked(request):
                 self._report(now_ns, "answered behind an armed filter", unit, request[:4].hex(" "))
         elif (
             protected.blocked_behind(self.car.make, request)
@@ -483,7 +517,7 @@ class Witness:
 
     def _behind(self, now_ns: int, unit: WatchedUnit, request: bytes) -> None:
         """A request came out on an inner bus: may it have?"""
-        if not protected.blocked_behind(self.car.make, request):
+        if not self._blocked(request):
             return
         if self.car.make == "vag":
             if not self._filter_open:

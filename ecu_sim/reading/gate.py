@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
 from ecu_sim.reading.fields import hex_keyed, read_level, read_nrc, read_options
@@ -10,6 +10,7 @@ from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.challenge_response import ChallengeResponseOptions
 from ecu_sim.unlock.exchanges import Choice, GateFault
 from ecu_sim.unlock.sfd import SfdOptions
+from ecu_sim.unlock.sfd2 import Sfd2Options
 from ecu_sim.unlock.signed_seed import SignedSeedOptions
 from wire.authentication import MIN_CHALLENGE_LEN
 from wire.challenge_response import MIN_SECRET_LEN, Crypto
@@ -17,9 +18,10 @@ from wire.strict_yaml import Node
 from wire.uds import Nrc, Service
 
 LEVEL_MAX = 0x7D
-GateOptions = SfdOptions | CertificateOptions | SignedSeedOptions | ChallengeResponseOptions
+GateOptions = SfdOptions | Sfd2Options | CertificateOptions | SignedSeedOptions | ChallengeResponseOptions
 _GATES: Mapping[str, type[GateOptions]] = {
     "sfd": SfdOptions,
+    "sfd2": Sfd2Options,
     "certificate": CertificateOptions,
     "signed-seed": SignedSeedOptions,
     "challenge-response": ChallengeResponseOptions,
@@ -42,10 +44,34 @@ def read(node: Node) -> dict[str, Any]:
     options = _gate(gate) if gate else None
     if gate is not None and isinstance(options, SignedSeedOptions):
         _check_level(node, gate, options)
+    _check_secured(node, gate if isinstance(options, Sfd2Options) else None)
     return {
         "gate": options,
         "locked_nrc": read_nrc(nrc) if nrc else Nrc.securityAccessDenied,
     }
+
+
+def _check_secured(node: Node, verifies: Node | None) -> None:
+    """Refuse a service 84 that nothing verifies, a lock that only a missing service opens, and what is reached by it alone."""
+    offered = node.require("services").mapping().get("84")
+    if offered is not None and verifies is None:
+        raise offered.error("service 84 needs a lock that verifies it: gate: {scheme: sfd2}")
+    if verifies is not None and offered is None:
+        raise verifies.error("each change comes through service 84: list it under 'services', or nothing opens this lock")
+    for access in _accesses(node):
+        secured = access.value.get("secured") if isinstance(access.value, dict) else None
+        if secured is not None and secured.boolean() and offered is None:
+            raise secured.error("this unit has no service 84: nobody could ever reach it")
+
+
+def _accesses(node: Node) -> Iterator[Node]:
+    for table, keys in (("dids", ("read", "write")), ("routines", ("access",))):
+        entries = node.get(table)
+        for entry in entries.mapping().values() if entries else ():
+            for key in keys:
+                access = entry.value.get(key) if isinstance(entry.value, dict) else None
+                if access is not None:
+                    yield access
 
 
 def _check_level(node: Node, gate: Node, options: SignedSeedOptions) -> None:
