@@ -1,7 +1,7 @@
 """What a gateway lets through: a pure decision on a whole request. Unlisted is blocked.
 
 Rules are prefixes of the request (SID, sub-function, data or routine identifier), the suppress bit taken off. An inner service
-that SecuredDataTransmission 0x84 wraps is judged too, unless the profile leaves a signed one to the unit that demands the signature.
+that SecuredDataTransmission 0x84 wraps is judged too, unless the profile leaves a signed one to the unit, which verifies it.
 """
 
 from __future__ import annotations

@@ -41,10 +41,14 @@ SENTENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockState:
-    """Whether a unit is locked. `minutes_left` of an open one, as it says itself; None where it does not say."""
+    """Whether a unit is locked. `minutes_left` of an open one, as it says itself; None where it does not say.
+
+    `signed_changes_only`: it is of the generation that no token opens (SFD2).
+    """
 
     locked: bool
     minutes_left: int | None = None
+    signed_changes_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

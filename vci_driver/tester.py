@@ -20,8 +20,9 @@ from vci_driver.link_errors import AnswerCutOff, StillPending
 from vci_driver.manual_flow import REQUEST, TOKEN, decode_text, encode_text
 from vci_driver.outcome import LockState, StepFailed, UnlockFailed, UnlockReport, UnlockResult
 from vci_driver.portal_client import NotLoggedIn, PortalClient, UnlockWish
+from vci_driver.signed_changes import ChangeSigner, ChangeTerms, SecuredConnection, not_opened
 from vci_driver.signed_seed import SignedSeedScheme
-from vci_driver.uds_connection import EcuClient, make_client
+from vci_driver.uds_connection import EcuClient, client_config, make_client
 from vci_driver.unlocking import (
     ASK_ERRORS,
     AlreadyOpen,
@@ -35,7 +36,7 @@ from wire.entropy import Entropy
 from wire.errors import ConfigError, LocalMisuse, RemoteFault, RemoteTimeout
 from wire.portal_api import LoginStep, PortalError, PortalErrorCode, Unlock, UnlockKind
 from wire.seed_key import compute_key
-from wire.token import ALL_SCOPES, VIN_LEN, RequestStructure, Role, TokenFormatError
+from wire.token import ALL_SCOPES, VIN_LEN, RequestStructure, Role, Scope, TokenFormatError
 from wire.uds import Nrc, Session
 
 VIN_DID, PART_NUMBER_DID, NAME_DID, STATE_DID, ACTIVE_SESSION_DID = 0xF190, 0xF187, 0xF197, 0x0174, 0xF186
@@ -203,7 +204,7 @@ class Tester:
         return None if response is None else int(response.service_data.dtc_count)
 
     def _locked_or_none(self, name: str) -> bool | None:
-        if self.car.ecu(name).scheme is not UnlockScheme.SFD:
+        if self.car.ecu(name).scheme not in (UnlockScheme.SFD, UnlockScheme.SFD2):
             return None
         try:
             return read_state(self.ecu(name)).locked
@@ -245,7 +246,8 @@ class Tester:
         holder = self.car.holder_of(name)
         scheme = self._scheme(holder)
         if scheme is None:
-            misuse = LocalMisuse(f"{name!r} has no lock")
+            signed = holder.scheme is UnlockScheme.SFD2
+            misuse = not_opened(name) if signed else LocalMisuse(f"{name!r} has no lock")
             raise UnlockFailed(UnlockReport(ecu=name, result=UnlockResult.SERVICE_NOT_FOUND, cause=misuse)) from misuse
         try:
             vin = self._known_vin()
@@ -311,7 +313,7 @@ class Tester:
     def _issued(self, wish: UnlockWish) -> Unlock:
         self.on_progress(Progress(text="asking the back end"))
         try:
-            unlock = self.portal.request_unlock(wish, self._second_factor_code())
+            unlock = self.portal.request_unlock(wish, self._second_factor_code(wish.kind))
         except NotLoggedIn as error:
             raise StepFailed(UnlockResult.LOGON_FAILED, error) from error
         except PortalError as error:
@@ -320,10 +322,11 @@ class Tester:
             raise StepFailed(UnlockResult.NO_TOKEN_RECEIVED, RemoteFault("the back end's answer is empty"))
         return unlock
 
-    def _second_factor_code(self) -> str | None:
+    def _second_factor_code(self, kind: UnlockKind) -> str | None:
         """Return a new code where the make asks for one at each unlock; waits, visibly, until the digits change."""
-        person = self._person
-        if not self.car.second_factor_per_unlock or person is None or person.authenticator is None:
+        person, car = self._person, self.car
+        each = car.second_factor_per_change if kind is UnlockKind.SIGNED_CHANGE else car.second_factor_per_unlock
+        if not each or person is None or person.authenticator is None:
             return None
         world = self.link.world
         if person.authenticator.needs_new_step(world.now_ns):
@@ -351,7 +354,7 @@ class Tester:
         """
         holder = self.car.holder_of(name)
         match holder.scheme:
-            case UnlockScheme.SFD:
+            case UnlockScheme.SFD | UnlockScheme.SFD2:
                 return read_state(self.ecu(holder.name))
             case UnlockScheme.CERTIFICATE | UnlockScheme.CHALLENGE_RESPONSE:
                 return self._probe(holder.name)
@@ -384,7 +387,7 @@ class Tester:
         `NoLockCommand` where the reset is refused.
         """
         holder = self.car.holder_of(name)
-        scheme = self._scheme(holder)
+        scheme = SfdScheme() if holder.scheme is UnlockScheme.SFD2 else self._scheme(holder)
         if scheme is None:
             raise LocalMisuse(f"{name!r} has no lock")
         client = self.ecu(holder.name)
@@ -427,7 +430,7 @@ class Tester:
             challenge=challenge,
             manual=True,
         )
-        unlock = self.portal.request_unlock(wish, self._second_factor_code())
+        unlock = self.portal.request_unlock(wish, self._second_factor_code(wish.kind))
         return encode_text(TOKEN, {"VIN": structure.vin, "Unit": f"{structure.ecu_address:02X}"}, unlock.payload)
 
     def import_token(self, name: str, text: str) -> UnlockReport:
@@ -453,10 +456,14 @@ class Tester:
     # ---- working
 
     def write_coding(self, name: str, data: bytes) -> None:
-        """Extended session, programming date, workshop code, coding. Raises what udsoncan raises."""
+        """Extended session, programming date, workshop code, coding; signed, each, where the unit has SFD2.
+
+        Raises what udsoncan raises; `UnlockFailed` where no signature came, or none was taken.
+        """
         if not isinstance(data, bytes):  # bytes(8) would be eight zeros
             raise LocalMisuse(f"a coding is bytes, as in bytes.fromhex('01 02'), not {data!r}")
-        client = self.ecu(name)
+        signed = self.car.ecu(name).scheme is UnlockScheme.SFD2
+        client = self.secured(name, scope=Scope.CODING) if signed else self.ecu(name)
         if not self._in_extended_session(name):
             client.change_session(Session.extendedDiagnosticSession)  # not again: it would close an open 0x27 level
         client.write_data_by_identifier(PROGRAMMING_DATE_DID, self.today())
@@ -468,6 +475,29 @@ class Tester:
             return self._read(name, ACTIVE_SESSION_DID)[-1:] == bytes((Session.extendedDiagnosticSession,))
         except NegativeResponseException:
             return False  # it does not say
+
+    def secured(self, name: str, *, role: int = Role.AFTER_SALES, scope: int = ALL_SCOPES) -> EcuClient:
+        """Return udsoncan's client for a unit with SFD2: what it writes, starts or controls is signed by the back end, each for
+        itself; everything else goes as it is. Besides what udsoncan raises, a change may raise `UnlockFailed`.
+        """
+        terms = ChangeTerms(role=role, scope=scope)
+        connection = SecuredConnection(self.link, name, self.change_signer, terms)
+        return EcuClient(connection, config=client_config(self._key_function(name)))
+
+    @property
+    def change_signer(self) -> ChangeSigner:
+        """What has single changes signed and sends them, for who wants to do either apart."""
+        return ChangeSigner(self.link, vin=self._known_vin, prepare=self._ready_for_changes, issue=self._issued)
+
+    def _ready_for_changes(self, name: str) -> EcuClient:
+        """Be in the extended session, and keep it; entering it again would forget what was written in it."""
+        try:
+            if not self._in_extended_session(name):
+                return self._prepared(name)
+        except ASK_ERRORS as error:
+            raise StepFailed(UnlockResult.READING_STATE_FAILED, error) from error
+        self.link.hold_session(name)
+        return self.ecu(name)
 
     def security_access(self, name: str, level: int) -> None:
         """Extended session, seed, key. Raises what udsoncan raises."""

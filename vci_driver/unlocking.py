@@ -22,6 +22,7 @@ from wire.diag_cert import COMMUNICATION_CONFIGURATION, prove_ownership
 from wire.entropy import Entropy
 from wire.errors import CarrierFault, RemoteFault
 from wire.portal_api import UnlockKind
+from wire.token import Generation
 from wire.uds import AuthenticationReturn, Nrc
 
 RID_REQUEST_STRUCTURE = 0xC008
@@ -101,7 +102,11 @@ def read_state(client: EcuClient) -> LockState:
     if len(value) != STATE_LEN:
         raise LockStateUnknown(f"{client.conn.target!r} reports a lock state of {len(value)} bytes: {value.hex(' ')}")
     is_open = value[0] == STATE_OPEN
-    return LockState(locked=not is_open, minutes_left=value[3] if is_open else None)
+    return LockState(
+        locked=not is_open,
+        minutes_left=value[3] if is_open else None,
+        signed_changes_only=not is_open and value[2] == Generation.SFD2,
+    )
 
 
 class SfdScheme:

@@ -1,8 +1,9 @@
 """The witness: reads the buses, the audit log and the vehicle's events, and reports what should not have happened.
 
 Rules: a protected service answered positively without a live grant; a grant that outlived its window; a grant without an issued
-unlock in the audit log; a change in a unit with SFD2 that was not signed for once and for exactly this; a blocked request that came out behind an armed gateway; a security level that opened without a grant.
-It keeps its own books of grants from what the wire shows, and trusts no simulator's word.
+unlock in the audit log; a change in a unit with SFD2 that was not signed, for once and for exactly this; a blocked request that
+came out behind an armed gateway; a security level that opened without a grant. It keeps its own books of grants from what the
+wire shows, and trusts no simulator's word.
 """
 
 from __future__ import annotations

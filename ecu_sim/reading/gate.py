@@ -57,7 +57,9 @@ def _check_secured(node: Node, verifies: Node | None) -> None:
     if offered is not None and verifies is None:
         raise offered.error("service 84 needs a lock that verifies it: gate: {scheme: sfd2}")
     if verifies is not None and offered is None:
-        raise verifies.error("each change comes through service 84: list it under 'services', or nothing opens this lock")
+        raise verifies.error(
+            "each change comes through service 84: list it under 'services', or nothing opens this lock"
+        )
     for access in _accesses(node):
         secured = access.value.get("secured") if isinstance(access.value, dict) else None
         if secured is not None and secured.boolean() and offered is None:

@@ -2,16 +2,15 @@
 
     locked --0x84, verified--> open for its inner request --served or refused--> locked
 
-The tester fetches a request (a fresh nonce, and the counter of the last change), the back end signs the change, the unit verifies
-and takes it. A signature that verifies is used up at once, whatever becomes of its inner request: what was refused for the voltage
-must not be replayed when the voltage is back. One that does not verify uses up nothing, or anybody could void an outstanding
-request. The counter is kept without supply; the nonce dies with a reset, the next request, a change, or age.
+The tester fetches a request (a fresh nonce, and the counter of the last change), the back end signs the change, the unit
+verifies and takes it. A signature that verifies is used up at once, whatever becomes of its inner request: what was refused for
+the voltage must not be replayed when the voltage is back. One that does not verify uses up nothing, or anybody could void an
+outstanding request. The counter is kept without supply; the nonce dies with a reset, the next request, a change, or age.
 Routine and DID numbers are those of SFD (public); everything else is our own choice.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,11 +30,13 @@ from wire.uds import Nrc, Service
 
 POSITIVE_STATUS = 0x24
 STATUS = bytes((0x00, 0x00, Generation.SFD2, 0x00))
-"""As SFD's while locked, but for byte 2, which is 01 in every public reading of an SFD unit; here it says: signed changes only."""
+"""As SFD's while locked, but for byte 2, which is 01 in every public reading of SFD; here it says: signed changes only."""
 ANSWER_KEY_LEN = 32
 _MINUTE_NS = 60 * NS_PER_S
 
-DEFAULT_SECURED = frozenset((Service.WriteDataByIdentifier, Service.InputOutputControlByIdentifier, Service.RoutineControl))
+DEFAULT_SECURED = frozenset(
+    (Service.WriteDataByIdentifier, Service.InputOutputControlByIdentifier, Service.RoutineControl)
+)
 """What SFD protects: writing, output tests, routines (domain facts)."""
 
 
