@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from udsoncan.exceptions import NegativeResponseException
 
 from bench.outcomes import Facts, answered, portal_refused, status_facts, trouble_outcome, unfit, unlock_failed
-from bench.tester import role_of
+from bench.tester import role_of, scope_of
 from bench.vehicle_file import OBD
 from scenarios.stage import (
     FlashOrder,
@@ -26,11 +26,13 @@ from scenarios.strategy import Strategy
 from vci_driver.flashing import FlashBlock
 from vci_driver.outcome import UnlockFailed, UnlockReport, UnlockResult
 from vci_driver.portal_client import NotLoggedIn
+from vci_driver.signed_changes import ChangeTerms, SignedChange
 from vci_driver.tester import portal_result
 from vci_driver.unlocking import ASK_ERRORS
 from wire.errors import ConfigError, LocalMisuse, NotOnThisCarrier, RemoteTimeout, WorldStopped
 from wire.faults import FaultRule
 from wire.portal_api import CheckState, Done, FaceVideo, Picture, PortalError
+from wire.secured import Administrative
 from wire.uds import NEGATIVE_RESPONSE, nrc_name
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class BenchStage:
         self._last_audit_id: str | None = None
         self._reached: set[tuple[str, str]] = set()
         self._unlocks: dict[str, tuple[str | None, str, str]] = {}
+        self._changes: dict[str, SignedChange] = {}
 
     @property
     def strategy(self) -> Strategy:
@@ -326,7 +329,10 @@ class BenchStage:
         """See `Stage`."""
 
         def act() -> Outcome:
-            self._bench.tester().write_coding(ecu, data)
+            try:
+                self._bench.tester().write_coding(ecu, data)
+            except UnlockFailed as failed:  # of a change that is signed for itself
+                return unlock_failed(failed)
             return Outcome(kind=OutcomeKind.POSITIVE, text=f"{ecu} took the coding")
 
         return self._ask(act)
@@ -340,6 +346,51 @@ class BenchStage:
             facts: Facts = {"transferred": report.transferred, "finished": report.finished}
             text = f"{ecu} runs {flash.version}" if report.finished else f"left {ecu} after {report.transferred} bytes"
             return Outcome(kind=OutcomeKind.POSITIVE, text=text, facts=facts)
+
+        return self._ask(act)
+
+    def sign_change(
+        self,
+        ecu: str,
+        payload: bytes,
+        *,
+        role: str,
+        scope: Sequence[str] | None,
+        signed_answer: bool,
+        counter: int | None,
+    ) -> Outcome:
+        """See `Stage`."""
+        terms = ChangeTerms(role=role_of(role), scope=scope_of(scope), signed_answer=signed_answer, counter=counter)
+
+        def act() -> Outcome:
+            try:
+                change = self._changes[ecu] = self._bench.tester().core.change_signer.signed(ecu, payload, terms)
+            except UnlockFailed as failed:
+                return unlock_failed(failed)
+            self._last_audit_id = change.audit_id
+            return Outcome(
+                kind=OutcomeKind.POSITIVE, text=f"the back end signed change {change.message.counter} of {ecu}"
+            )
+
+        return self._ask(act)
+
+    def send_change(self, ecu: str, *, of: str | None, payload: bytes | None, encrypted: bool) -> Outcome:
+        """See `Stage`."""
+        change = self._changes.get(of or ecu)
+        if change is None:
+            raise LocalMisuse(f"no change of {of or ecu!r} was signed on this stage: sign-change comes before")
+        message = change.message
+        if payload is not None:
+            message = replace(message, inner=payload)
+        if encrypted:
+            message = replace(message, administrative=message.administrative | Administrative.ENCRYPTED)
+        sent = replace(change, unit=ecu, message=message)
+
+        def act() -> Outcome:
+            try:
+                return answered(self._bench.tester().core.change_signer.send(sent))
+            except UnlockFailed as failed:
+                return unlock_failed(failed)
 
         return self._ask(act)
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench.tampering_change import CHANGE_TAMPERING, OTHER_VIN, spoil_change
 from bench.tampering_seed import SEED_TAMPERING, spoil_key
 from portal_sim.keys import sign_certificate, utc
 from portal_sim.portal import Portal
@@ -26,7 +27,6 @@ from wire.errors import LocalMisuse
 from wire.portal_api import RequestUnlock, Unlock, UnlockKind
 from wire.token import Generation, Token, TokenClaims, key_id, sign
 
-OTHER_VIN = "WVWZZZCDZSW999999"
 HOUR_S = 3600
 SIGNATURE_LEN = 64
 """Of Ed25519, and of HMAC-SHA512."""
@@ -62,8 +62,11 @@ class Tamperer:
                     f"tamper {kind.value}: no unlock was issued yet that could be replayed: unlock once before"
                 )
             return self._passed[-1]
+        signer = self._portal.keys.token_key
         if request.kind is UnlockKind.SIGNED_SEED:
-            return spoil_key(kind, self._portal.keys.token_key, request) or self._impossible(kind, SEED_TAMPERING)
+            return spoil_key(kind, signer, request) or self._impossible(kind, SEED_TAMPERING)
+        if request.kind is UnlockKind.SIGNED_CHANGE:
+            return spoil_change(kind, signer, request, payload) or self._impossible(kind, CHANGE_TAMPERING)
         table = TOKEN_TAMPERING if request.kind is UnlockKind.SFD_TOKEN else CERTIFICATE_TAMPERING
         act = table.get(kind)
         return act(self, payload, utc_s) if act else self._impossible(kind, table)

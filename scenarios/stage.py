@@ -147,6 +147,7 @@ class TamperKind(StrEnum):
     OTHER_ISSUER = "other-issuer"
     OTHER_ALGORITHM = "other-algorithm"
     FOREIGN_KEY = "foreign-key"
+    OTHER_CHANGE = "other-change"
     GARBAGE = "garbage"
 
 
@@ -256,6 +257,23 @@ class Stage(Protocol):
 
     def flash(self, ecu: str, flash: FlashOrder) -> Outcome:
         """Flash one block of a unit and reset it. Facts: `transferred` (bytes), `finished`."""
+
+    def sign_change(
+        self,
+        ecu: str,
+        payload: bytes,
+        *,
+        role: str,
+        scope: Sequence[str] | None,
+        signed_answer: bool,
+        counter: int | None,
+    ) -> Outcome:
+        """SFD2: have the back end sign one change and keep it for `send_change`. `counter` None: the next one."""
+
+    def send_change(self, ecu: str, *, of: str | None, payload: bytes | None, encrypted: bool) -> Outcome:
+        """SFD2: send what was signed last for `of` (None: for `ecu`), as often as one likes. `payload`: another inner request
+        than was signed. `encrypted`: say in the header that it is encrypted. The outcome is the inner answer.
+        """
 
     def keep_session(self, *, on: bool) -> Outcome:
         """Start or stop the tester's keep-alive."""

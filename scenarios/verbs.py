@@ -360,6 +360,41 @@ _TABLE = (
         act=_flash,
     ),
     Verb(
+        name="sign-change",
+        doc="SFD2: have the back end sign one change, to be sent with send-change",
+        params=(
+            ECU,
+            Param(name="bytes", kind=BYTES, required=True, doc="the request that is to go signed"),
+            Param(name="role", kind=ROLE, default="after-sales", doc="in which role"),
+            Param(
+                name="scope",
+                kind=list_of(SCOPE, at_least=1),
+                doc="what is asked for; all that the role may when left out",
+            ),
+            Param(name="signed-answer", kind=BOOLEAN, default=False, doc="true: the unit is to sign its answer"),
+            Param(name="counter", kind=integer(0, 0xFFFF), doc="the anti-replay counter; the next one when left out"),
+        ),
+        act=lambda s, a: s.sign_change(
+            a["ecu"],
+            a["bytes"],
+            role=a["role"],
+            scope=a["scope"],
+            signed_answer=a["signed-answer"],
+            counter=a["counter"],
+        ),
+    ),
+    Verb(
+        name="send-change",
+        doc="SFD2: send what was signed last, again if it was sent before",
+        params=(
+            ECU,
+            Param(name="of", kind=TEXT, doc="send what was signed for this unit; for the one itself when left out"),
+            Param(name="bytes", kind=BYTES, doc="another request than was signed"),
+            Param(name="encrypted", kind=BOOLEAN, default=False, doc="true: say in the header that it is encrypted"),
+        ),
+        act=lambda s, a: s.send_change(a["ecu"], of=a["of"], payload=a["bytes"], encrypted=a["encrypted"]),
+    ),
+    Verb(
         name="keep-session",
         doc="start or stop the tester's keep-alive",
         params=(Param(name="on", kind=BOOLEAN, required=True, doc="true to start"),),

@@ -45,11 +45,14 @@ PENDING = Nrc.requestCorrectlyReceivedResponsePending
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeTerms:
-    """In which role and for which scope a change is signed; `signed_answer`: whether the unit is to sign what it answers."""
+    """In which role and for which scope a change is signed; `signed_answer`: whether the unit is to sign what it answers;
+    `counter`: the anti-replay counter to use, None for the next one.
+    """
 
     role: int = Role.AFTER_SALES
     scope: int = ALL_SCOPES
     signed_answer: bool = False
+    counter: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +96,8 @@ class ChangeSigner:
         bits = Administrative.REQUEST | Administrative.SIGNED
         if terms.signed_answer:
             bits |= Administrative.SIGNATURE_ON_ANSWER
-        message = SecuredMessage(
-            administrative=bits, calculation=CALCULATION_ED25519, counter=request.last_counter + 1, inner=inner
-        )
+        counter = request.last_counter + 1 if terms.counter is None else terms.counter
+        message = SecuredMessage(administrative=bits, calculation=CALCULATION_ED25519, counter=counter, inner=inner)
         entry = self._link.car.ecu(unit)
         unlock = self._issue(
             UnlockWish(
@@ -158,7 +160,7 @@ class SecuredConnection(UdsonConnection):
         if change is None:
             return super().wait_frame(timeout, exception)
         try:
-            answer = super().wait_frame(timeout, exception=True)
+            answer = self._wait(self._under_way)
             return _unwrapped(change, answer, self._answer_key) if answer else None
         except ASK_ERRORS as error:
             raise _failed(self.target, StepFailed(UnlockResult.WRITING_TOKEN_FAILED, error)) from error

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -214,14 +214,8 @@ class Sfd2Gate(WithoutAuthentication):
     def signed_answer(self, message: SecuredMessage) -> SecuredMessage:
         """Return the answer with this unit's signature, over the place of the change it answers."""
         assert self._state.place is not None, "an answer follows a change"
-        return SecuredMessage(
-            sid=message.sid,
-            administrative=message.administrative | Administrative.SIGNED,
-            calculation=message.calculation,
-            counter=message.counter,
-            inner=message.inner,
-            signature=sign_answer(self._state.place, message, self._answer_key),
-        )
+        message = replace(message, administrative=message.administrative | Administrative.SIGNED)
+        return replace(message, signature=sign_answer(self._state.place, message, self._answer_key))
 
     def _place(self) -> Place:
         return Place(vin=self.vin, ecu_address=self.ecu_address, nonce=self._state.nonce or bytes(NONCE_LEN))
