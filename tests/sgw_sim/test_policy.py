@@ -12,6 +12,7 @@ from wire.token import ALL_SCOPES, Scope
 from wire.uds import Nrc
 
 VAG, MERCEDES, FCA = "vag-j533", "mercedes-eis", "fca-sgw"
+VAG_SFD2 = "vag-j533-sfd2"
 MAKES = (VAG, MERCEDES, FCA)
 ALLOW, BLOCK = True, False
 
@@ -103,7 +104,7 @@ def test_nothing_but_the_tables_services_ever_passes_a_locked_gateway(make: str,
     }
     if passes(make, request_):
         inner = request_[8:] if make == VAG and request_[0] == 0x84 else request_
-        unlock = make == VAG and (inner[0], inner[1] & 0x7F, *inner[2:3]) == (0x31, 0x01, 0xC0)
+        unlock = make == VAG and len(inner) > 1 and (inner[0], inner[1] & 0x7F, *inner[2:3]) == (0x31, 0x01, 0xC0)
         assert inner[0] in free[make] or unlock
 
 
@@ -147,6 +148,49 @@ def test_what_is_wrapped_is_judged_by_its_inner_service(inner: str, vag: bool) -
 )
 def test_a_wrapping_whose_inside_cannot_be_judged_is_blocked(request_: str) -> None:
     assert not passes(VAG, request_)
+
+
+@pytest.mark.parametrize("make", [*MAKES, VAG_SFD2])
+@pytest.mark.parametrize("inner", ["3E", "10", "31", "31 81", "84", "00"])
+def test_a_request_of_a_byte_or_two_is_judged_wrapped_or_not(make: str, inner: str) -> None:
+    """What a signature's length leaves of it is all that counts: nothing behind it is read as its parameters."""
+    free = inner in ("3E", "10")
+    assert passes(make, inner) is free
+    for signature in ("", "01 C0 08", "DE AD BE EF"):
+        length = len(bytes.fromhex(signature))
+        wrapped = f"84 0001 01 {length:04X} 0001 {inner} {signature}"
+        assert passes(make, wrapped) is (free and make in (VAG, VAG_SFD2))
+
+
+@given(st.sampled_from((*MAKES, VAG_SFD2)), st.binary(max_size=24), st.booleans())
+def test_whatever_is_wrapped_is_judged_and_never_breaks_the_gateway(make: str, rest: bytes, armed: bool) -> None:
+    assert judged(make, b"\x84" + rest, armed=armed).verdict in Verdict
+
+
+SIGNED = 0x0021
+
+
+@pytest.mark.parametrize("row", LOCKED, ids=[row[0] for row in LOCKED])
+def test_a_gateway_of_a_car_with_sfd2_leaves_a_signed_change_to_the_unit(row: tuple) -> None:
+    assert passes(VAG_SFD2, row[0]) is row[1], "plain requests are judged as ever"
+    assert passes(VAG_SFD2, secured(row[0])) is row[1], "and so are those that are wrapped and not signed"
+    assert passes(VAG_SFD2, secured(row[0], SIGNED))
+    assert passes(VAG, secured(row[0], SIGNED)) is row[1], "without SFD2 a signature means nothing"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "84 0021 01 0000 0001 2E 06 00 00",
+        "84 0031 01 0004 0001 2E 06 00 00 DE AD BE EF",
+        "84 0021 01 0008 0001 2E 06 00 00 DE AD BE EF",
+        "84 0021 01 0004 0001 84 0021 01 0004 0001 2E 06 00 00 DE AD BE EF",
+        "84 0021 01",
+    ],
+    ids=["says signed, and no signature", "encrypted", "a signature and nothing inside", "wrapped twice", "cut off"],
+)
+def test_what_only_looks_like_a_signed_change_stays_blocked(request_: str) -> None:
+    assert not passes(VAG_SFD2, request_)
 
 
 @pytest.mark.parametrize("row", LOCKED, ids=[row[0] for row in LOCKED])
