@@ -21,6 +21,7 @@ from ecu_sim.unlock.certificate import PROOF_CHECKS, SHOWN_CHECKS, CertificateOp
 from ecu_sim.unlock.certificate_checks import CERTIFICATE_CHECKS  # noqa: E402
 from ecu_sim.unlock.exchanges import FAULT_NRCS  # noqa: E402
 from ecu_sim.unlock.sfd import TOKEN_CHECKS, SfdOptions  # noqa: E402
+from ecu_sim.unlock.sfd2 import CHANGE_CHECKS  # noqa: E402
 from ecu_sim.unlock.signed_seed import SignedSeedOptions  # noqa: E402
 from scenarios.expectation import KEYS, KINDS  # noqa: E402
 from scenarios.strategy import STATES  # noqa: E402
@@ -107,6 +108,11 @@ def gate_faults() -> str:
     return table(("`fails`", "answer"), ((f"`{fault}`", nrc_name(nrc)) for fault, nrc in FAULT_NRCS.items()))
 
 
+def change_checks() -> str:
+    """Return the order in which a signed change is verified."""
+    return table(("refused because of",), ((reason,) for reason, _ in CHANGE_CHECKS))
+
+
 def fates() -> str:
     """Return what keeps and what ends a grant, for all schemes."""
     schemes = {
@@ -182,6 +188,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "exchange-checks": exchange_checks,
     "response-checks": response_checks,
     "gate-faults": gate_faults,
+    "change-checks": change_checks,
     "fates": fates,
     "arming": arming,
     "gateways": gateways,

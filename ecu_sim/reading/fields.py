@@ -115,8 +115,6 @@ def read_options(node: Node, kind: type[Options], words: Mapping[Any, Callable[[
             values[field.name] = entry.hex_bytes()
         elif field.type in words:
             values[field.name] = words[field.type](entry)
-        elif field.type == "frozenset[int]":
-            values[field.name] = frozenset(item.integer(0, 0xFF) for item in entry.items())
         elif field.name == "min_role":
             values[field.name] = entry.integer(min(Role), max(Role))
         else:

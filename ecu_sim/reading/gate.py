@@ -31,6 +31,7 @@ MAX_CHALLENGE_LEN = 255
 _WORDS: Mapping[Any, Callable[[Node], object]] = {
     "Choice": lambda node: node.choice(get_args(Choice)),
     "Crypto": lambda node: Crypto(node.choice(tuple(Crypto))),
+    "frozenset[int]": lambda node: frozenset(item.integer(0, 0xFF) for item in node.items()),
     "frozenset[GateFault]": lambda node: frozenset(GateFault(item.choice(tuple(GateFault))) for item in node.items()),
 }
 """Readers of what stands in the options of a lock alone."""

@@ -54,7 +54,7 @@ def test_scenarios_run_by_name_pattern_tag_and_file_together(sgw_bench: Here, tm
         "mb-deauthenticate",
         *(scenario.name for scenario in find(["@happy"])),
     }
-    assert {"vag-chain-happy", "mb-chain-happy", "mb-seed-chain-happy"} < names
+    assert {"vag-chain-happy", "vag-sfd2-chain-happy", "mb-chain-happy", "mb-seed-chain-happy"} < names
     for name in names:
         assert re.search(rf"^{name} .* passed ", done.stdout, re.MULTILINE)
     assert f"{len(names)} passed in " in done.stdout

@@ -15,7 +15,7 @@ from wire.errors import ConfigError, LocalMisuse
 from wire.faults import FaultRule
 from wire.frame import Frame
 
-VEHICLES = ["mb-cclass", "mb-eclass", "vag-golf"]
+VEHICLES = ["mb-cclass", "mb-eclass", "vag-golf", "vag-id"]
 GOLF = (FOLDER / "vag-golf.yaml").read_text()
 EVERY_UNIT = [
     (vehicle, unit) for vehicle in VEHICLES for unit in ("gateway", *(ecu.name for ecu in load_vehicle(vehicle).ecus))

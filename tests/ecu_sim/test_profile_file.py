@@ -11,6 +11,7 @@ from ecu_sim.profile import EcuProfile
 from ecu_sim.profile_file import FOLDER, load_profile
 from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.sfd import SfdOptions
+from ecu_sim.unlock.sfd2 import Sfd2Options
 from wire.errors import ConfigError
 from wire.token import Scope
 
@@ -26,6 +27,8 @@ VAG = {  # unit: address, request (domain facts, section 2), SFD or not
     "infotainment": (0x5F, 0x773, True),
 }
 MERCEDES = ("gateway", "engine", "gearbox", "brakes", "cluster", "airbag", "climate", "headunit")
+SFD2 = ("gateway", "cluster", "airbag")
+"""Units that are shipped with SFD2 as well, at the same addresses."""
 UNITS = [f"vag/{name}" for name in VAG] + [f"mercedes/{name}" for name in MERCEDES]
 IDENTIFICATION = (0xF187, 0xF189, 0xF190, 0xF191, 0xF197, 0xF19E)
 
@@ -43,7 +46,74 @@ def read(ecu: Ecu, did: int) -> bytes:
 def test_every_shipped_file_is_one_of_these_units() -> None:
     shipped = {str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("*/[!_]*.yaml")}
     stage_1 = {f"mercedes-205/{name}" for name in MERCEDES}  # see test_signed_seed_profile
-    assert shipped == set(UNITS) | stage_1
+    assert shipped == {*UNITS, *stage_1, *(f"vag/{name}-sfd2" for name in SFD2)}
+
+
+@pytest.mark.parametrize("name", SFD2)
+def test_a_unit_with_sfd2_stands_where_it_stood_and_takes_no_write_that_comes_plain(name: str) -> None:
+    profile, before = load_profile(f"vag/{name}-sfd2"), load_profile(f"vag/{name}")
+    for key in ("address", "request_id", "response_id", "title"):
+        assert getattr(profile, key) == getattr(before, key), key
+    assert isinstance(profile.gate, Sfd2Options)
+    ecu = Ecu(profile, locked=True).extended()
+    for did in (did for did in profile.dids.values() if did.write is not None):
+        request = b"\x2e" + did.did.to_bytes(2, "big") + bytes(len(did.value))
+        assert ecu.ask(request) == refused(0x2E, 0x38), f"{did.did:X}"
+    for rid in profile.routines:
+        assert ecu.ask(b"\x31\x01" + rid.to_bytes(2, "big")) == refused(0x31, 0x38), f"{rid:X}"
+    assert ecu.ask("27 03") == refused(0x27, 0x11)
+
+
+LOCK = "gate: {scheme: sfd2}\n"
+TAKES = "  2E:\n  84:\n"
+
+
+def _sfd2(tmp_path: Path, *, services: str = TAKES, gate: str = LOCK, rest: str = "") -> EcuProfile:
+    (tmp_path / "unit.yaml").write_text(
+        "title: unit\naddress: 0x17\nrequest_id: 0x714\nresponse_id: 0x77E\nsessions: [1, 3]\n"
+        f"services:\n  10:\n{services}{gate}{rest}"
+    )
+    return load_profile("unit.yaml", tmp_path)
+
+
+def test_a_unit_of_ones_own_may_have_sfd2(tmp_path: Path) -> None:
+    gate = "gate: {scheme: sfd2, secured_services: [0x2E, 0x11], nonce_lifetime: 1 min, min_role: 2}\n"
+    profile = _sfd2(tmp_path, gate=gate, rest='dids:\n  "0600": {hex: "00", write: {secured: true}}\n')
+    assert isinstance(profile.gate, Sfd2Options)
+    assert profile.gate.secured_services == {0x2E, 0x11}
+    assert profile.gate.nonce_lifetime_ns == 60 * S
+    write = profile.dids[0x0600].write
+    assert write is not None
+    assert write.secured
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gate": ""}, "services.84: service 84 needs a lock that verifies it"),
+        ({"gate": "gate: {scheme: sfd}\n"}, "services.84: service 84 needs a lock that verifies it"),
+        ({"services": "  2E:\n"}, "gate: each change comes through service 84"),
+        (
+            {
+                "services": "  2E:\n",
+                "gate": "gate: {scheme: sfd}\n",
+                "rest": 'dids:\n  "0600": {hex: "00", write: {secured: true}}\n',
+            },
+            "dids.0600.write.secured: this unit has no service 84",
+        ),
+        ({"gate": "gate: {scheme: sfd2, nonce_lifetime: 0 s}\n"}, "can never be opened"),
+        ({"gate": "gate: {scheme: sfd2, secured_services: [0x1FF]}\n"}, "secured_services"),
+        ({"gate": "gate: {scheme: sfd2, secured_service: [0x2E]}\n"}, "secured_services"),
+        ({"gate": "gate: {scheme: sfd2, refusal_nrc: 1}\n"}, "locked_nrc"),
+    ],
+)
+def test_a_lock_for_signed_changes_that_makes_no_sense_is_an_error_with_file_line_and_key(
+    tmp_path: Path, changes: dict, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said.replace(".", r"\.")) as error:
+        _sfd2(tmp_path, **changes)
+    assert error.value.line is not None
+    assert error.value.path.endswith("unit.yaml")
 
 
 @pytest.mark.parametrize("name", UNITS)
