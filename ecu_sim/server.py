@@ -179,7 +179,11 @@ class UdsServer:
     def work_within(self, request: Request) -> int:
         """Return how long a request that stands inside another one is worked on; no time where it is refused."""
         ladder = self._ladders.get(request.sid) or self._ladder(request.sid)
-        return 0 if self._refused_on_arrival(request, ladder) else self._work_ns(request)
+        if self._refused_on_arrival(request, ladder):
+            return 0
+        if ladder.work_ns or ladder.object_work_ns is None:
+            return ladder.work_ns
+        return ladder.object_work_ns(self, request)
 
     def _receive_while_working(self, payload: bytes, functional: bool, now_ns: int) -> None:  # noqa: FBT001
         """A second request while one is worked on: tester present is fine, others are refused with 0x21 or not heard."""
