@@ -64,7 +64,7 @@ def _work_ns(server: UdsServer, request: Request) -> int:
     check_ns = cast("AccessGate", server.gate).work_ns(request.sid, request.payload)
     if gate.change_refused(message, now_ns):
         return check_ns
-    with gate.opened(message, now_ns):
+    with gate.opened_for(message, now_ns):
         return check_ns + server.work_within(_inner(message, now_ns))
 
 
@@ -75,7 +75,7 @@ def _inner(message: SecuredMessage, now_ns: int) -> Request:
 def _serve(server: UdsServer, request: Request) -> bytes:
     gate, message, now_ns = _gate(server), request.found, request.now_ns
     inner = _inner(message, now_ns)
-    with gate.opened(message, now_ns):
+    with gate.opened_for(message, now_ns):
         gate.use_up(message, now_ns)
         try:
             answer = server.perform(inner)

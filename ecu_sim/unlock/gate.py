@@ -188,11 +188,11 @@ class SecuredGate(Protocol):
     def change_refused(self, message: SecuredMessage, now_ns: int) -> str:
         """Return why the message does not verify, in a short phrase, or nothing; changes nothing."""
 
-    def opened(self, message: SecuredMessage, now_ns: int) -> AbstractContextManager[None]:
+    def opened_for(self, message: SecuredMessage, now_ns: int) -> AbstractContextManager[None]:
         """Be open for the inner request, within what was signed, and closed again behind it. Raises `Refusal` (0x3A)."""
 
     def use_up(self, message: SecuredMessage, now_ns: int) -> None:
-        """Let this message, which is `opened`, never verify again."""
+        """Let this message, for which it is open, never verify again."""
 
     def signed_answer(self, message: SecuredMessage) -> SecuredMessage:
         """Return an answer with the unit's own signature, for the change that was used up last."""

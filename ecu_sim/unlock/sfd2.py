@@ -188,7 +188,7 @@ class Sfd2Gate(WithoutAuthentication):
         return next((reason for reason, check in CHANGE_CHECKS if not check(self, message, signature, now_ns)), "")
 
     @contextmanager
-    def opened(self, message: SecuredMessage, now_ns: int) -> Iterator[None]:
+    def opened_for(self, message: SecuredMessage, now_ns: int) -> Iterator[None]:
         """Be open within the claims' scope while the block runs. Raises `Refusal` (0x3A) for what does not verify."""
         reason = self.change_refused(message, now_ns)
         if reason:

@@ -6,6 +6,7 @@ is one request with what is true of it. A `Situation` is what surrounds it.
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -17,6 +18,7 @@ from ecu_sim.server import UdsServer
 from ecu_sim.state import NonVolatile, Volatile
 from ecu_sim.vehicle_state import VehicleState
 from wire.entropy import SeededEntropy
+from wire.secured import SecuredMessage
 from wire.token import Scope
 
 LOCKED_NRC, CONDITION_NRC = 0x34, 0x88
@@ -148,6 +150,27 @@ def expected(probe: Probe, situation: Situation, *, suppress: bool, foretold: Fo
     return heard
 
 
+class WalkedGate(HandGate):
+    """A lock by hand that takes each secured request but one with a signature, and no reading."""
+
+    administrative = 0x0021
+
+    def takes_secured(self, inner: bytes) -> bool:
+        return inner[0] != 0x22
+
+    def change_refused(self, message: SecuredMessage, now_ns: int) -> str:
+        return "signature" if message.signature else ""
+
+    def opened_for(self, message: SecuredMessage, now_ns: int) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def use_up(self, message: SecuredMessage, now_ns: int) -> None:
+        return None
+
+    def signed_answer(self, message: SecuredMessage) -> SecuredMessage:
+        return message
+
+
 class Unit:
     """The unit that is walked past. Its state is put into place for each request."""
 
@@ -155,7 +178,7 @@ class Unit:
         rule = ServiceRule(access=GUARD if guarded else Access(), work_ns=200 * MS if slow else 0)
         self.profile = replace(profile, services=dict.fromkeys(profile.services, rule))
         self.vehicle = VehicleState()
-        self.gate = HandGate(LOCKED_NRC)
+        self.gate = WalkedGate(LOCKED_NRC)
         self.touched = False
         self.server = UdsServer(
             self.profile, entropy=SeededEntropy(random.Random(1)), vehicle=self.vehicle, gate=self.gate

@@ -77,7 +77,7 @@ UNIT: EcuProfile = EcuProfile(
     functional_ids=(0x700,),
     services={
         **{sid: rule for sid, rule in PROFILE.services.items() if sid != 0x29},
-        **dict.fromkeys((0x23, 0x34, 0x35, 0x36, 0x37, 0x38, 0x3D), ServiceRule()),
+        **dict.fromkeys((0x23, 0x34, 0x35, 0x36, 0x37, 0x38, 0x3D, 0x84), ServiceRule()),
     },
     sessions=frozenset(ALL_SESSIONS),
     dids={
@@ -301,6 +301,37 @@ def routine() -> Iterator[Probe]:
     yield replace(probe(1, 0xFF00, b"\x01", worn=True), prepare=worn_out)
 
 
+def secured() -> Iterator[Probe]:
+    """What stands inside is of no matter to the ladder of 0x84: its refusal would come inside as well."""
+    header = 8
+
+    def probe(bits: int, inner: bytes, signature: bytes = b"", **fails: Fails) -> Probe:
+        def not_whole(situation: Situation, extra: int) -> bool:
+            return header + len(inner) + extra <= header
+
+        return Probe(
+            sid=0x84,
+            body=bits.to_bytes(2, "big") + b"\1" + len(signature).to_bytes(2, "big") + b"\0\1" + inner + signature,
+            sessions=NOT_DEFAULT,
+            fixed=False,
+            fails={
+                "one unit asked": lambda situation, extra: situation.functional,
+                "whole message": not_whole,
+                "protection known": fails.get("protection", False),
+                "may come secured": fails.get("free", False),
+                "change verified": fails.get("wrong", False),
+            },
+        )
+
+    yield probe(0x0021, b"\x3e\0")
+    yield probe(0x0021, b"\x2e\x20\x05\0\0")
+    yield probe(0x0021, b"\x3e\0", b"\0\0\0\0", wrong=True)
+    yield probe(0x0021, b"\x22\x20\x01", free=True)
+    yield probe(0x0021, b"\x84\0", free=True)
+    for bits in (0x0001, 0x0020, 0x0029, 0x0031, 0x0061, 0x8021):
+        yield probe(bits, b"\x3e\0", protection=True)
+
+
 PROBES: Mapping[int, Callable[[], Iterator[Probe]]] = {
     0x10: session_control,
     0x11: reset,
@@ -312,6 +343,7 @@ PROBES: Mapping[int, Callable[[], Iterator[Probe]]] = {
     0x2E: write_did,
     0x31: routine,
     0x3E: tester_present,
+    0x84: secured,
     0x85: control_dtc,
 }
 """What is asked of each service."""

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sfd2_unit import WRITE, Sfd2Unit
 from unlock_forge import ADDRESS, MINUTE, VIN, S, token, trust
 
+from ecu_sim.refusal import Refusal
 from ecu_sim.unlock.gate import SecuredGate
 from ecu_sim.unlock.sfd2 import CHANGE_CHECKS, Sfd2Options
 from ecu_sim.vehicle_state import PowerEvent
@@ -263,6 +264,18 @@ def test_a_counter_that_is_used_up_ends_all_changes() -> None:
     unit = Sfd2Unit()
     assert unit.inside(unit.signed(counter=0xFFFF)) == WRITTEN
     assert unit.ask("31 01 C0 08") == "7F 31 22"
+
+
+def test_the_lock_itself_opens_for_nothing_that_does_not_verify() -> None:
+    """Whoever calls it, and whatever was asked before."""
+    unit = Sfd2Unit()
+    wrong = unit.signed(role=0)
+    with pytest.raises(Refusal) as refused, unit.lock.opened_for(wrong, unit.now_ns):
+        pytest.fail("it is open")
+    assert refused.value.nrc == 0x3A
+    with unit.lock.opened_for(unit.signed(), unit.now_ns):
+        assert unit.lock.allows(Scope.CODING, unit.now_ns)
+    assert not unit.lock.allows(Scope.CODING, unit.now_ns)
 
 
 def test_it_is_a_lock_as_the_service_wants_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from scenarios.strategy import Goal
 from sgw_sim.arming import FilterArming, Observation
 from vci_driver.outcome import UnlockFailed
 from vci_driver.signed_changes import ChangeTerms, SignedChange
+from wire.portal_api import AuditRecord
 from wire.secured import SecuredMessage
 from wire.token import ALL_SCOPES
 
@@ -192,6 +194,34 @@ def test_an_unsigned_wrapped_write_that_is_answered_behind_an_armed_filter_is_ca
 def test_the_report_says_what_it_cannot_see_of_a_change() -> None:
     assert "what a signed change says of its role and scope" in on_bench(ID).findings().blind_spots
     assert "what a signed change says of its role and scope" not in on_bench("vag-golf").findings().blind_spots
+
+
+def test_a_record_for_another_vehicle_counts_for_nothing() -> None:
+    ledger = Ledger("WVWZZZE1ZRP000024")
+    request = bytes.fromhex("84 00 21 01 00 00 00 01 2E")
+    subject = f"signed-change:00:{hashlib.sha256(request).hexdigest()}"
+    for vin, address, wrong in (
+        ("WVWZZZE1ZRP000025", 0x17, NO_ORDER),
+        ("WVWZZZE1ZRP000024", 0x15, NO_ORDER),
+        ("WVWZZZE1ZRP000024", 0x17, ""),
+    ):
+        ledger.note(
+            AuditRecord(
+                audit_id="a",
+                utc_s=0,
+                action="change signed",
+                person="p",
+                company="c",
+                make="vag",
+                vin=vin,
+                ecu_address=address,
+                role=2,
+                scope=1,
+                subject=subject,
+            )
+        )
+        assert ledger.take(0x17, request) == wrong
+    assert ledger.take(0x17, request) == TWICE
 
 
 # ---- its own reading
