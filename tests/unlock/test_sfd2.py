@@ -280,7 +280,7 @@ def test_the_lock_itself_opens_for_nothing_that_does_not_verify() -> None:
 
 def test_it_is_a_lock_as_the_service_wants_one() -> None:
     assert isinstance(Sfd2Unit().lock, SecuredGate)
-    assert Sfd2Unit().lock.authenticate(0, b"", 0) is None
+    assert Sfd2Unit().lock.session_key(0) is None, "encrypted is refused: there is no key"
     assert Sfd2Unit().lock.minutes_left(0) == 0
 
 
