@@ -35,10 +35,23 @@ class BusPort:
     """One CAN controller on a bus. Send frames, listen to identifiers, be told when a frame of one's own went out.
 
     A frame that wins arbitration and is acknowledged is reported by `on_sent(frame)`, then delivered to the others. A port
-    that reached bus-off, or was switched off, sends and hears nothing until `restart`.
+    that reached bus-off, or was switched off, sends and hears nothing until `restart`; one that is tuned to another bit rate than
+    its bus, until both agree (on a real bus it would destroy others' frames; that is left out).
     """
 
-    __slots__ = ("_bus", "_ids", "errors", "name", "off", "on_bus_off", "on_sent", "queued", "send")
+    __slots__ = (
+        "_bus",
+        "_ids",
+        "bitrate",
+        "errors",
+        "name",
+        "off",
+        "on_bus_off",
+        "on_sent",
+        "queued",
+        "send",
+        "switched_off",
+    )
 
     def __init__(self, bus: CanBus, name: str) -> None:
         self._bus = bus
@@ -48,6 +61,8 @@ class BusPort:
         self.on_bus_off: Callable[[], None] | None = None
         self.errors = 0
         self.off = False
+        self.switched_off = False
+        self.bitrate: int | None = None
         self.queued = 0
         self.send: Callable[[Frame], None] = partial(bus._enqueue, self)  # noqa: SLF001 - port and bus are one mechanism
         """Queue a frame for arbitration. It waits for the bus like any other; `on_sent` confirms it."""
@@ -63,11 +78,23 @@ class BusPort:
 
     def switch_off(self) -> None:
         """Fall silent (no supply, bus-off): what is queued or half sent is lost, nothing is heard."""
+        self.switched_off = True
         self._bus._silence(self)  # noqa: SLF001
 
     def restart(self) -> None:
-        """Come back with the error counter at zero (not after `close`)."""
+        """Come back with the error counter at zero (not after `close`), at once or when the bit rates agree again."""
+        self.switched_off = False
         self._bus._restart(self)  # noqa: SLF001
+
+    def tune(self, bitrate: int | None) -> None:
+        """Run this controller at a bit rate of its own, in bit/s; None: whatever its bus has."""
+        self.bitrate = bitrate
+        self._bus._retune(self)  # noqa: SLF001
+
+    @property
+    def mistuned(self) -> bool:
+        """Whether this controller runs at another bit rate than its bus."""
+        return self.bitrate is not None and self.bitrate != self._bus.bitrate
 
     def close(self) -> None:
         """Leave the bus for good."""
@@ -134,6 +161,17 @@ class CanBus:
         """Stop watching."""
         self._taps.remove(tap)
 
+    def set_bitrate(self, bitrate: int) -> None:
+        """Run the bus at another bit rate from the next frame on, in bit/s: who is tuned to the old one falls silent."""
+        if bitrate <= 0:
+            raise LocalMisuse(f"a bit rate is more than {bitrate} bit/s")
+        self.bitrate = bitrate
+        self._times.clear()
+        if self._plain_times is not None:
+            self._plain_times = [self._closed_time_ns((size, False, False, False)) for size in range(9)]
+        for port in self._ports:
+            self._retune(port)
+
     def load(self, since_ns: int, busy_then_ns: int) -> float:
         """Return the share of time the bus was busy since a moment at which `busy_ns` was `busy_then_ns`."""
         elapsed = self.world.now_ns - since_ns
@@ -181,8 +219,14 @@ class CanBus:
         if current is not None and current[3] is port:
             self._current = (*current[:3], self._nobody)  # the rest of its time the bus is busy with a broken frame
 
+    def _retune(self, port: BusPort) -> None:
+        if port.mistuned:
+            self._silence(port)
+        elif not port.switched_off:
+            self._restart(port)
+
     def _restart(self, port: BusPort) -> None:
-        if port.off and port in self._ports:
+        if port.off and port in self._ports and not port.mistuned:
             port.off = False
             self._arbitrate_soon()
         port.errors = 0

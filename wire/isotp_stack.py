@@ -20,17 +20,59 @@ class _Port:
     __slots__ = ("by_id", "control", "data", "in_flight", "in_flight_control")
 
     def __init__(self) -> None:
-        self.by_id: dict[int, Channel] = {}
-        self.control: deque[tuple[Channel, Frame]] = deque()
-        self.data: deque[tuple[Channel, Frame]] = deque()
-        self.in_flight: Channel | None = None
+        self.by_id: dict[int, Channel | RawLane] = {}
+        self.control: deque[tuple[Channel | RawLane, Frame]] = deque()
+        self.data: deque[tuple[Channel | RawLane, Frame]] = deque()
+        self.in_flight: Channel | RawLane | None = None
         self.in_flight_control = False
+
+
+MAX_RAW_WAITING = 64
+"""Frames without a transport that wait on one port: values come again, so on a bus that carries no more the rest is let go."""
+
+
+class RawLane:
+    """Frames of a port that are no ISO-TP: sent in turn with the channels, confirmed to nobody.
+
+    Registered under an identifier, it carries what another port hears there: 1:1, at once.
+    """
+
+    __slots__ = ("_stack", "_waiting", "dropped", "paced", "port")
+
+    def __init__(self, stack: IsoTpStack, port: int) -> None:
+        self._stack = stack
+        self._waiting = 0
+        self.port = port
+        self.paced = False
+        self.dropped = 0
+
+    def send(self, frame: Frame) -> None:
+        """Queue a frame."""
+        if self._waiting >= MAX_RAW_WAITING:
+            self.dropped += 1
+            return
+        self._waiting += 1
+        self._stack.emit(self, frame, control=False)
+
+    def receive(self, frame: Frame, now_ns: int) -> None:  # noqa: ARG002 - as a channel
+        """Carry over what was heard."""
+        self.send(frame)
+
+    def data_sent(self, now_ns: int) -> None:  # noqa: ARG002 - as a channel
+        """Learn that a frame went out."""
+        self._waiting -= 1
+
+    control_sent = data_sent
+
+    def drop(self) -> None:
+        """Forget what waits."""
+        self._waiting = 0
 
 
 class IsoTpStack:
     """The transport of one device. See `wire.endpoint.Core` for the calls it shares."""
 
-    __slots__ = ("_active", "_channels", "_ports", "events", "outputs")
+    __slots__ = ("_active", "_channels", "_lanes", "_ports", "events", "outputs")
 
     def __init__(self, ports: int = 1) -> None:
         self.outputs: deque[tuple[int, Frame]] = deque()
@@ -38,6 +80,7 @@ class IsoTpStack:
         self._ports = [_Port() for _ in range(ports)]
         self._channels: list[Channel] = []
         self._active: list[Channel] = []
+        self._lanes: list[RawLane] = []
 
     def add(
         self,
@@ -60,6 +103,19 @@ class IsoTpStack:
         if rx_id is not None:
             side.by_id[rx_id] = channel
         return channel
+
+    def add_lane(self, port: int) -> RawLane:
+        """Add a way out for frames that are no ISO-TP."""
+        lane = RawLane(self, port)
+        self._lanes.append(lane)
+        return lane
+
+    def relay(self, port: int, can_id: int, lane: RawLane) -> None:
+        """Carry every frame that `port` hears under `can_id` over to a lane. Raises `LocalMisuse` where a channel hears it."""
+        side = self._ports[port]
+        if can_id in side.by_id:
+            raise LocalMisuse(f"port {port} already has a channel that receives {can_id:#x}")
+        side.by_id[can_id] = lane
 
     def listen_ids(self, port: int) -> tuple[int, ...]:
         """Return the identifiers that `port` hears."""
@@ -153,6 +209,8 @@ class IsoTpStack:
         for channel in self._channels:
             channel.drop()
             channel.active = False
+        for lane in self._lanes:
+            lane.drop()
         for side in self._ports:
             side.control.clear()
             side.data.clear()
@@ -163,7 +221,7 @@ class IsoTpStack:
 
     # ---- channels call this
 
-    def emit(self, channel: Channel, frame: Frame, control: bool) -> None:  # noqa: FBT001 - hot path, positional
+    def emit(self, channel: Channel | RawLane, frame: Frame, control: bool) -> None:  # noqa: FBT001 - hot path, positional
         """Queue a frame of a channel."""
         side = self._ports[channel.port]
         if side.in_flight is None:
