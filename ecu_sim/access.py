@@ -35,3 +35,23 @@ def refused_condition(server: UdsServer, access: Access, now_ns: int) -> int:
         if nrc:
             return nrc
     return 0
+
+
+def still_allowed(
+    server: UdsServer, accesses: tuple[Access, ...], now_ns: int, *, conditions: bool = False, secured: bool = False
+) -> bool:
+    """Return whether what was allowed once still is: session, level and grant; where asked for, conditions too.
+
+    `secured`: it was asked for by SecuredDataTransmission, whose signature stood for a grant that is over with the request.
+    """
+    session = server.state.session
+    for access in accesses:
+        if access.sessions and session not in access.sessions:
+            return False
+        if not secured and (access.secured or refused_scope(server, access, now_ns)):
+            return False
+        if access.security is not None and not level_open(server, access.security, now_ns):
+            return False
+        if conditions and refused_condition(server, access, now_ns):
+            return False
+    return True

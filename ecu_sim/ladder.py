@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ecu_sim.access import level_open, refused_condition, refused_scope
@@ -176,17 +178,16 @@ def ladder_for(profile: EcuProfile, sid: int) -> Ladder:
 
 
 def _joined(rungs: Sequence[Rung]) -> tuple[Rung, ...]:
-    """Put one rung in place of those that are asked of objects: most requests name none that is not free."""
-    objects = tuple(rung for rung in rungs if rung[0].of_objects)
-    if not objects:
-        return tuple(rungs)
+    """Put one rung in place of each run of those that are asked of objects: most requests name none that is not free."""
+    joined: list[Rung] = []
+    for of_objects, group in groupby(rungs, key=lambda rung: rung[0].of_objects):
+        run = tuple(group)
+        joined += [(OF_OBJECTS, partial(_asked_of_objects, run))] if of_objects else run
+    return tuple(joined)
 
-    def check(server: UdsServer, request: Request) -> int:
-        return server.refused_by(objects, request) if request.accesses else 0
 
-    at = rungs.index(objects[0])
-    assert tuple(rungs[at : at + len(objects)]) == objects, "what is asked of objects stands together"
-    return (*rungs[:at], (OF_OBJECTS, check), *rungs[at + len(objects) :])
+def _asked_of_objects(rungs: tuple[Rung, ...], server: UdsServer, request: Request) -> int:
+    return server.refused_by(rungs, request) if request.accesses else 0
 
 
 def rows_of(profile: EcuProfile, sid: int) -> Sequence[Row]:

@@ -1,6 +1,12 @@
-"""A control unit on a bus: an ISO-TP stack with a physical and functional channels, and the UDS server behind it."""
+"""A control unit on a bus: an ISO-TP stack with a physical and functional channels, and the UDS server behind it.
+
+Beside its answers it sends frames of its own (0x2A). `on_bitrate` is told when the unit's controller goes to a rate of its own
+(0x87), or back to its bus's (None); what was under way at the old rate is lost.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from ecu_sim.server import UdsServer
 from wire.frame import Frame
@@ -14,7 +20,19 @@ class EcuNode:
     `options` None: classic CAN, padded as the profile says.
     """
 
-    __slots__ = ("_functional", "_physical", "frame_sent", "name", "outputs", "pacing", "server", "stack")
+    __slots__ = (
+        "_bitrate",
+        "_functional",
+        "_lane",
+        "_physical",
+        "frame_sent",
+        "name",
+        "on_bitrate",
+        "outputs",
+        "pacing",
+        "server",
+        "stack",
+    )
 
     def __init__(self, server: UdsServer, options: IsoTpOptions | None = None) -> None:
         profile = server.profile
@@ -25,6 +43,9 @@ class EcuNode:
         self.outputs = stack.outputs
         self.frame_sent = stack.frame_sent
         self.pacing = stack.pacing
+        self.on_bitrate: Callable[[int | None], None] | None = None
+        self._bitrate: int | None = None
+        self._lane = stack.add_lane(0)
         self._physical = stack.add(0, tx_id=profile.response_id, rx_id=profile.request_id, options=options)
         self._functional = [
             stack.add(0, tx_id=None, rx_id=can_id, options=options, functional=True)
@@ -67,8 +88,25 @@ class EcuNode:
         """Do what is due in the stack and the server."""
         self.stack.handle_timer(now_ns)
         self._serve_events(now_ns)
-        self.server.handle_timer(now_ns)
+        server = self.server
+        server.handle_timer(now_ns)
         self._send_answers(now_ns)
+        frames = server.frames
+        while frames:
+            can_id, data = frames.popleft()
+            self._lane.send(self._padded(can_id, data))
+        if server.state.link_bitrate != self._bitrate:
+            self._change_bitrate(server.state.link_bitrate)
+
+    def _padded(self, can_id: int, data: bytes) -> Frame:
+        padding = self.server.profile.padding
+        return Frame(can_id, data if padding is None else data.ljust(8, bytes((padding,))))
+
+    def _change_bitrate(self, bitrate: int | None) -> None:
+        self._bitrate = bitrate
+        if self.on_bitrate is not None:
+            self.stack.drop()
+            self.on_bitrate(bitrate)
 
     def next_deadline(self) -> int | None:
         """Return the earlier of both."""

@@ -88,12 +88,15 @@ CELLS_PROGRAMMABLE = Row(check="cells programmable", nrc=Nrc.generalProgrammingF
 # ---- the ladders
 
 ORDER: Mapping[int, tuple[Row, ...]] = {
-    # DiagnosticSessionControl
+    # DiagnosticSessionControl: "sub-function in session" asks from where the profile lets this session be entered
     0x10: (
         *WITH_SUB_FUNCTION,
+        Row(check="session released", nrc=None, source=FIGURE, again=True),
+        Row(check="session level open", nrc=Nrc.securityAccessDenied, source=FIGURE, again=True),
         EXACT_LENGTH,
         Row(check="programming conditions", nrc=None, source=OWN, again=True),
         SERVICE_CONDITIONS,
+        Row(check="session conditions", nrc=None, source=SERVICE, again=True),
     ),
     # ECUReset
     0x11: (*WITH_SUB_FUNCTION, EXACT_LENGTH, SERVICE_CONDITIONS),
@@ -135,6 +138,14 @@ ORDER: Mapping[int, tuple[Row, ...]] = {
         *ACCESS,
         ANSWER_FITS,
     ),
+    # ReadScalingDataByIdentifier: an identifier that cannot be read has no scaling either
+    0x24: (
+        *ARRIVAL,
+        EXACT_LENGTH,
+        row("scaling known", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS,
+        ANSWER_FITS,
+    ),
     # SecurityAccess
     0x27: (
         *WITH_SUB_FUNCTION,
@@ -149,10 +160,33 @@ ORDER: Mapping[int, tuple[Row, ...]] = {
         *WITH_SUB_FUNCTION,
         EXACT_LENGTH,
         row("communication type", Nrc.requestOutOfRange, SERVICE),
+        row("network known", Nrc.requestOutOfRange, OWN),
+        row("node known", Nrc.requestOutOfRange, SERVICE),
         SERVICE_CONDITIONS,
     ),
     # Authentication: what follows is the scheme's own table (docs/unlock.md)
     0x29: (*WITH_SUB_FUNCTION, row("unit authenticates", Nrc.conditionsNotCorrect, OWN)),
+    # ReadDataByPeriodicIdentifier: the standard's figure 18 as public renderings have it; where the frame is asked for is our own
+    0x2A: (
+        *ARRIVAL,
+        row("periodic length", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        row("transmission mode", Nrc.requestOutOfRange, SERVICE),
+        row("periodic identifier known", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS[1:],  # outside its session an identifier is as unknown
+        row("message fits its frame", Nrc.responseTooLong, OWN),
+        row("schedule has room", Nrc.requestOutOfRange, SERVICE),
+    ),
+    # DynamicallyDefineDataIdentifier
+    0x2C: (
+        *WITH_SUB_FUNCTION,
+        row("definition length", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        row("identifier definable", Nrc.requestOutOfRange, SERVICE),
+        row("address and length format", Nrc.requestOutOfRange, SERVICE),
+        row("position counts from 1", Nrc.requestOutOfRange, SERVICE),
+        row("source known", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS,
+        row("definition within limits", Nrc.requestOutOfRange, SERVICE),
+    ),
     # WriteDataByIdentifier
     0x2E: (
         *ARRIVAL,
@@ -161,6 +195,17 @@ ORDER: Mapping[int, tuple[Row, ...]] = {
         row("data length", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
         *ACCESS,
         Row(check="written before", nrc=Nrc.requestSequenceError, source=OWN, again=True),
+    ),
+    # InputOutputControlByIdentifier
+    0x2F: (
+        *ARRIVAL,
+        MINIMUM_LENGTH,
+        row("output known", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS[:-1],
+        row("control parameter", Nrc.requestOutOfRange, SERVICE),
+        row("control record length", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        row("control state", Nrc.requestOutOfRange, SERVICE),
+        OBJECT_CONDITIONS,
     ),
     # RoutineControl: the sub-function is asked after the identifier, because each routine has its own
     0x31: (
@@ -237,6 +282,13 @@ ORDER: Mapping[int, tuple[Row, ...]] = {
     ),
     # TesterPresent
     0x3E: (*WITH_SUB_FUNCTION, EXACT_LENGTH),
+    # AccessTimingParameter (2013 edition)
+    0x83: (
+        *WITH_SUB_FUNCTION,
+        EXACT_LENGTH,
+        SERVICE_CONDITIONS,
+        row("timing within limits", Nrc.requestOutOfRange, SERVICE),
+    ),
     # SecuredDataTransmission: then the inner request climbs its own ladder, and what refuses that comes inside C4
     0x84: (
         *ARRIVAL,
@@ -252,5 +304,24 @@ ORDER: Mapping[int, tuple[Row, ...]] = {
         EXACT_LENGTH,
         row("setting option known", Nrc.requestOutOfRange, SERVICE),
         SERVICE_CONDITIONS,
+    ),
+    # ResponseOnEvent: what an event answers with is judged by that service's own ladder when it happens
+    0x86: (
+        *WITH_SUB_FUNCTION,
+        row("event length", Nrc.incorrectMessageLengthOrInvalidFormat, SERVICE),
+        SERVICE_CONDITIONS,
+        row("event window", Nrc.requestOutOfRange, SERVICE),
+        row("event record", Nrc.requestOutOfRange, SERVICE),
+        row("service to respond to", Nrc.requestOutOfRange, SERVICE),
+        *ACCESS,
+        row("event set up", Nrc.requestSequenceError, OWN),
+    ),
+    # LinkControl
+    0x87: (
+        *WITH_SUB_FUNCTION,
+        EXACT_LENGTH,
+        SERVICE_CONDITIONS,
+        row("bit rate", Nrc.requestOutOfRange, SERVICE),
+        row("transition verified", Nrc.requestSequenceError, SERVICE),
     ),
 }

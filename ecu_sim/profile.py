@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ecu_sim.dtc_options import Dtc, DtcMemoryOptions
+from ecu_sim.service_options import (
+    CommunicationOptions,
+    DefinitionOptions,
+    EventOptions,
+    LinkOptions,
+    Output,
+    PeriodicOptions,
+    SessionRule,
+    TimingLimits,
+)
 from ecu_sim.storage.options import FilesOptions, FlashOptions, MemoryOptions
 from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.challenge_response import ChallengeResponseOptions
@@ -147,3 +157,27 @@ class EcuProfile:
     flash: FlashOptions | None = None
     boot_loader: EcuProfile | None = None
     """What the unit is while its software is incomplete: the same unit, other sections."""
+    scaling: Mapping[int, bytes] = field(default_factory=dict)
+    """What 0x24 answers for an identifier: its scaling bytes, as `ecu_sim.scaling` encodes them."""
+    outputs: Mapping[int, Output] = field(default_factory=dict)
+    periodic: PeriodicOptions = field(default_factory=PeriodicOptions)
+    definitions: DefinitionOptions = field(default_factory=DefinitionOptions)
+    events: EventOptions = field(default_factory=EventOptions)
+    link: LinkOptions = field(default_factory=LinkOptions)
+    communication: CommunicationOptions = field(default_factory=CommunicationOptions)
+    session_rules: Mapping[int, SessionRule] = field(default_factory=dict)
+    timing_limits: TimingLimits = field(default_factory=TimingLimits)
+    power_down_s: int | None = None
+    """powerDownTime of ECUReset 04 in s (0xFF: not known); None: the unit has no rapid power shut-down."""
+
+
+def timing_in(profile: EcuProfile, session: int) -> Timing:
+    """Return what a unit keeps in a session, where nobody has set other values by 0x83."""
+    rule = profile.session_rules.get(session)
+    if rule is None or (rule.p2_ns is None and rule.p2_star_ns is None):
+        return profile.timing
+    return replace(
+        profile.timing,
+        p2_ns=rule.p2_ns or profile.timing.p2_ns,
+        p2_star_ns=rule.p2_star_ns or profile.timing.p2_star_ns,
+    )

@@ -11,16 +11,32 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ecu_sim.profile import EcuProfile
-from ecu_sim.reading import data, dtcs, files, flash, gate, memory, routines, security, services, timing
+from ecu_sim.reading import (
+    data,
+    dtcs,
+    files,
+    flash,
+    gate,
+    memory,
+    outputs,
+    periodic,
+    routines,
+    run_time,
+    scaling,
+    security,
+    services,
+    sessions,
+    timing,
+)
 from ecu_sim.reading.fields import read_can_id, read_number, read_sessions
 from ecu_sim.reading.flash import with_boot_loader
 from wire.names import is_file, yaml_file
 from wire.strict_yaml import Node, load
+from wire.uds import Session
 
 FOLDER = Path(__file__).parent / "profiles"
 MAX_EXTENDS = 5
 """A base of a base is fine; a longer chain is a loop."""
-DEFAULT_SESSION = 0x01
 VALUE_KEYS = ("text", "hex", "source", "version_of")
 """Ways to say one value: who names one in a file that extends takes back the other."""
 EDITIONS = (2013, 2020)
@@ -37,7 +53,23 @@ class Section(Protocol):
         """Return fields of `EcuProfile`."""
 
 
-SECTIONS: tuple[Section, ...] = (services, data, routines, dtcs, security, timing, gate, memory, files, flash)
+SECTIONS: tuple[Section, ...] = (
+    services,
+    sessions,
+    data,
+    outputs,
+    scaling,
+    periodic,
+    routines,
+    dtcs,
+    security,
+    timing,
+    run_time,
+    gate,
+    memory,
+    files,
+    flash,
+)
 _UNIT_KEYS = (
     "extends",
     "title",
@@ -106,7 +138,7 @@ def read_profile(node: Node, name: str) -> EcuProfile:
 def _unit(node: Node) -> dict[str, Any]:
     """Read what stands at the top of a profile: who the unit is, and how it speaks."""
     sessions = read_sessions(node.require("sessions"))
-    if DEFAULT_SESSION not in sessions:
+    if Session.defaultSession not in sessions:
         raise node.require("sessions").error("session 1, the default session, is always there: a unit starts in it")
     get = node.get
     functional, padding, busy, edition = get("functional_ids"), get("padding"), get("busy"), get("edition")
@@ -129,13 +161,16 @@ def _check_identifiers(node: Node) -> None:
     """Refuse an identifier that stands twice: a unit would hear itself, or each request two times."""
     request, response, functional = node.require("request_id"), node.require("response_id"), node.get("functional_ids")
     seen = {read_can_id(request): request}
-    for entry in (response, *(functional.items() if functional else ())):
+    frames = node.get("periodic")
+    can_ids = frames.get("can_ids") if frames is not None else None
+    for entry in (response, *(functional.items() if functional else ()), *(can_ids.items() if can_ids else ())):
         can_id = read_can_id(entry)
         other = seen.setdefault(can_id, entry)
         if other is not entry:
             place = entry if entry.path == node.path else other  # what stands in a base is right by itself
             raise place.error(
-                f"request_id, response_id and functional_ids are all different; {can_id:#x} is {other.key} and {entry.key}"
+                "request_id, response_id, functional_ids and the can_ids of 'periodic' are all different; "
+                f"{can_id:#x} is {other.key} and {entry.key}"
             )
 
 

@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ecu_sim import io_control, readable
 from ecu_sim.dtc_memory import DtcMemory, TestResult
 from ecu_sim.ladder import LENGTHS_TOLD_APART as LONG
 from ecu_sim.ladder import OF_OBJECTS, Ladder, Request, Rung, ladder_for
 from ecu_sim.machines import SESSION, SessionInput, asked, in_session
-from ecu_sim.profile import FREE, EcuProfile
+from ecu_sim.profile import FREE, EcuProfile, timing_in
 from ecu_sim.refusal import Refusal
 from ecu_sim.services import LISTENERS
-from ecu_sim.services.data import value_of
 from ecu_sim.services.programming import start_software
 from ecu_sim.state import NonVolatile, Volatile
 from ecu_sim.timers import Timers
@@ -49,8 +49,9 @@ class EcuRecord:
 class UdsServer:
     """One control unit's diagnostic server.
 
-    `outputs` holds answers in order, 0x78 included. `gate` is the lock that this ECU holds, if any. `vehicle` is read by
-    preconditions and measured values.
+    `outputs` holds answers in order, 0x78 included; `frames` what goes out raw beside them, (identifier, data). `gate` is the
+    lock that this ECU holds, if any. `vehicle` is read by preconditions and measured values. `timing` is what holds in this
+    session.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class UdsServer:
         self.gate = gate
         self.seed_gate: SeedGate | None = gate if isinstance(gate, SeedGate) else None
         self.outputs: deque[bytes] = deque()
+        self.frames: deque[tuple[int, bytes]] = deque()
         self.log: deque[EcuRecord] = deque(maxlen=LOG_LIMIT)
         self.memory = memory or NonVolatile.fresh(profile)
         self.state = Volatile()
@@ -81,6 +83,7 @@ class UdsServer:
             self._value_of,
             running=vehicle.read("terminal_15", 0) != 0 or profile.dtc_memory.operation_cycle != "terminal-15",
         )
+        self.timing = timing_in(profile, Session.defaultSession)
         self._powered = True
         self._asleep = False
         self._down_until_ns: int | None = None
@@ -100,6 +103,7 @@ class UdsServer:
         """Be what this software makes of the unit: its application, or its boot loader."""
         if software is not self.profile:
             self.profile = software
+            self.timing = timing_in(software, self.state.session)
             self._ladders.clear()
             self._passed.clear()
 
@@ -197,7 +201,7 @@ class UdsServer:
     def _begin_work(self, request: Request, ladder: Ladder, work_ns: int, now_ns: int) -> None:
         self._working = request
         self._finish_ns = now_ns + work_ns
-        self._pending_ns = now_ns + self.profile.timing.p2_ns - PENDING_MARGIN_NS
+        self._pending_ns = now_ns + self.timing.p2_ns - PENDING_MARGIN_NS
         self._pending_sent = False
         if ladder.begin is not None:
             ladder.begin(self, request)
@@ -237,6 +241,8 @@ class UdsServer:
         after, self._after_answer = self._after_answer, None
         if after is not None:
             after(now_ns)
+        if self.state.controls:
+            io_control.return_what_may_not(self, now_ns)
         self._restart_s3(now_ns)
 
     def after_answer(self, act: Callable[[int], None]) -> None:
@@ -245,7 +251,7 @@ class UdsServer:
 
     def _restart_s3(self, now_ns: int) -> None:
         default = self.state.session == Session.defaultSession
-        self._s3_deadline_ns = None if default else now_ns + self.profile.timing.s3_ns
+        self._s3_deadline_ns = None if default else now_ns + self.timing.s3_ns
 
     # ---- time
 
@@ -282,7 +288,7 @@ class UdsServer:
             elif now_ns >= self._pending_ns:
                 self.outputs.append(bytes((0x7F, self._working.sid, Nrc.requestCorrectlyReceivedResponsePending)))
                 self._pending_sent = True
-                self._pending_ns = now_ns + self.profile.timing.p2_star_ns - PENDING_MARGIN_NS
+                self._pending_ns = now_ns + self.timing.p2_star_ns - PENDING_MARGIN_NS
         if self._s3_deadline_ns is not None and now_ns >= self._s3_deadline_ns:
             self.note(now_ns, "state", "S3 has run out")
             self._step(SessionInput.S3_TIMEOUT, Session.defaultSession, now_ns)
@@ -291,6 +297,8 @@ class UdsServer:
             self.timers.run(now_ns)
         if self.gate is not None:
             self.gate.handle_timer(now_ns)
+            if self.state.controls:
+                io_control.return_what_may_not(self, now_ns)
 
     def _come_up(self, now_ns: int) -> None:
         """End a restart that is over. The lock counts from its end, however late the timer is."""
@@ -313,7 +321,9 @@ class UdsServer:
         self.log.append(EcuRecord(now_ns, kind, text))
 
     def _value_of(self, number: int, now_ns: int) -> bytes:
-        return value_of(self, self.application.dids[number], now_ns)  # a boot loader keeps the unit's frames
+        return readable.value_of_did(
+            self, self.application.dids[number], now_ns
+        )  # a boot loader keeps the unit's frames
 
     def report_trouble(self, code: int, result: TestResult, now_ns: int) -> bool:
         """Let a test of the unit report; return whether it counted (`DtcMemory.report`). Who does not run tests nothing."""
@@ -341,20 +351,23 @@ class UdsServer:
         state = self.state
         step = SESSION[in_session(state.session)][happened]
         state.session = session
+        self.timing = timing_in(self.profile, session)
         for bound in step.ends:
             state.end(bound)
         self._tell(step.tells, now_ns)
 
-    def reset(self, now_ns: int, why: str) -> None:
-        """Restart: silent for a while, everything volatile gone, the gate told."""
+    def reset(self, now_ns: int, why: str, down_ns: int | None = None) -> None:
+        """Restart: silent for a while (`down_ns`: longer than a restart takes), everything volatile gone, the gate told."""
         self.note(now_ns, "state", f"reset: {why}")
         self.state = Volatile()
+        self.timing = timing_in(self.profile, Session.defaultSession)
+        self.frames.clear()
         self.timers.clear()
         self._working = None
         self._pending_sent = False
         self._after_answer = None
         self._s3_deadline_ns = None
-        self._down_until_ns = now_ns + self.profile.timing.reset_ns
+        self._down_until_ns = now_ns + max(down_ns or 0, self.profile.timing.reset_ns)
         self._tell(UnitEvent.ECU_RESET, now_ns)
 
     def power(self, event: PowerEvent, now_ns: int) -> None:

@@ -11,7 +11,11 @@ from ecu_sim.storage.store import Storage, WorkingMemory
 from wire.uds import Session
 
 if TYPE_CHECKING:
+    from ecu_sim.definitions import Definition
+    from ecu_sim.io_control import Control
+    from ecu_sim.periodic import Scheduled
     from ecu_sim.profile import EcuProfile
+    from ecu_sim.response_on_event import Event
 
 
 @dataclass(slots=True)
@@ -25,7 +29,10 @@ class RunningRoutine:
 @dataclass(slots=True)
 class Volatile:
     """Gone with a reset. `seed`: (level, seed) that waits for its key. `written`: identifiers written in this session.
-    `communication`: what CommunicationControl last said of normal messages; 1 and 3 stop sending them, 2 and 3 hearing them.
+
+    `communication`, `network_management`: the control type of 0x28 that is in force for each kind of message; `subnets` and
+    `nodes`: for normal messages of other networks and of nodes behind this unit. `link_verified`, `link_bitrate`: of 0x87, in
+    bit/s.
     """
 
     session: int = Session.defaultSession
@@ -34,8 +41,32 @@ class Volatile:
     written: set[int] = field(default_factory=set)
     routines: dict[int, RunningRoutine] = field(default_factory=dict)
     communication: int = 0
+    network_management: int = 0
+    subnets: dict[int, int] = field(default_factory=dict)
+    nodes: dict[int, int] = field(default_factory=dict)
     dtc_setting: bool = True
     storage: WorkingMemory = field(default_factory=WorkingMemory)
+    controls: dict[int, Control] = field(default_factory=dict)
+    periodic: dict[int, Scheduled] = field(default_factory=dict)
+    definitions: dict[int, Definition] = field(default_factory=dict)
+    events: dict[int, Event] = field(default_factory=dict)
+    link_verified: int | None = None
+    link_bitrate: int | None = None
+    rapid_power_down: bool = False
+
+    def may_send_normal(self) -> bool:
+        """Whether 0x28 lets the unit send its normal (application) messages."""
+        return self.communication in (0x00, 0x02, 0x05)
+
+    def may_receive_normal(self) -> bool:
+        """Whether 0x28 lets the unit take normal messages."""
+        return self.communication in (0x00, 0x01, 0x04, 0x05)
+
+    def restore_communication(self) -> None:
+        """Undo every 0x28: as in the default session."""
+        self.communication = self.network_management = 0
+        self.subnets.clear()
+        self.nodes.clear()
 
     def end(self, bound: Bound) -> None:
         """End what is bound to a session that is left."""
@@ -46,7 +77,7 @@ class Volatile:
                 self.written.clear()
             case Bound.CONTROL:
                 self.routines.clear()
-                self.communication = 0
+                self.restore_communication()
                 self.dtc_setting = True
 
 
@@ -60,12 +91,16 @@ class Attempts:
 
 @dataclass(slots=True)
 class NonVolatile:
-    """Kept without supply: written data, trouble codes, wrong keys and their delay, memory and files."""
+    """Kept without supply: written data, trouble codes, wrong keys and their delay, memory and files; where the profile or the
+    tester says so, definitions of 0x2C and events of 0x86.
+    """
 
     data: dict[int, bytes]
     dtcs: DtcRecords
     attempts: dict[int, Attempts]
     storage: Storage = field(default_factory=Storage)
+    definitions: dict[int, Definition] = field(default_factory=dict)
+    events: dict[int, Event] = field(default_factory=dict)
 
     @classmethod
     def fresh(cls, profile: EcuProfile) -> NonVolatile:

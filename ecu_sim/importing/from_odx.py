@@ -14,8 +14,8 @@ from ecu_sim.importing.odx_requests import asked as asked_of
 from ecu_sim.importing.odx_services import FIRST, READERS, RESULTS, START, STOP, Import, hexes
 from ecu_sim.importing.odx_states import DEFAULT_SESSION, States
 from ecu_sim.importing.odx_values import Given, NotUnderstood
+from ecu_sim.importing.offered import OFFERED
 from ecu_sim.importing.security_levels import add_level
-from ecu_sim.services import SERVICES
 from wire.errors import ConfigError, LocalMisuse
 from wire.names import suggestion
 from wire.uds import Service
@@ -85,7 +85,7 @@ def _read_services(layer: Any, into: Import) -> None:
 
 
 def _read(sid: int, thing: Any, into: Import) -> None:
-    if sid not in SERVICES:
+    if sid not in OFFERED:
         raise NotUnderstood(f"the bench has no service {sid:02X}{_service_name(sid)}")
     reader = READERS.get(sid)
     if reader is None:

@@ -11,7 +11,7 @@ from typing import Literal
 from ecu_sim.importing.document import Entry, Hex, ProfileDocument, Value
 from ecu_sim.importing.link import duration_text
 from ecu_sim.importing.multi_did import split_answer
-from ecu_sim.importing.offered import PROFILE_KEYS, sub_functions_of
+from ecu_sim.importing.offered import OFFERED, PROFILE_KEYS, sub_functions_of
 from ecu_sim.importing.security_levels import add_level
 from ecu_sim.importing.talks import Talk
 from ecu_sim.importing.trace_head import write_head
@@ -27,7 +27,6 @@ from ecu_sim.importing.trace_notes import (
     take_notes,
 )
 from ecu_sim.profile import ACTIVE_SESSION
-from ecu_sim.services import SERVICES
 from wire.frame import format_can_id
 from wire.uds import Nrc, Service, nrc_name
 
@@ -122,7 +121,7 @@ def _services(into: Writing) -> None:
         name = f"{sid:02X}" + (f" {Service(sid).name}" if sid in set(Service) else "")
         if not answered:
             continue
-        if sid not in SERVICES:
+        if sid not in OFFERED:
             document.leave_out("service", name, "the bench does not have it")
             continue
         if sid == Service.SecurityAccess and not document.sections.get("security"):

@@ -11,6 +11,7 @@ from ecu_sim.server import UdsServer
 from ecu_sim.services import SERVICES
 from ecu_sim.vehicle_state import VehicleState
 from wire.entropy import SeededEntropy
+from wire.uds import Service
 
 _OF_THE_PROFILE = frozenset({0x10, 0x27})
 """Services whose sub-functions the profile itself lists."""
@@ -30,6 +31,10 @@ _BARE = EcuProfile(
 
 PROFILE_KEYS = frozenset(key for section in SECTIONS for key in section.KEYS)
 """Keys of a profile beside those of its head: what is not among them cannot be written."""
+
+
+OFFERED = frozenset(SERVICES) - {Service.AccessTimingParameter}
+"""Services that an imported profile may have. 0x83 is of an older edition: neither a file nor a recording says which it is."""
 
 
 @lru_cache(maxsize=256)

@@ -27,6 +27,8 @@ _ACCESSES = (
     (("services",), ("access",)),
     (("dids",), ("read", "write")),
     (("routines",), ("access",)),
+    (("outputs",), ("access", "read")),
+    (("session_rules",), ("access",)),
     (("memory", "regions"), ("read", "write", "download", "upload")),
     (("files", "directories"), ("read", "write")),
 )

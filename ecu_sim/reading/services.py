@@ -9,13 +9,22 @@ from ecu_sim.profile import ServiceRule
 from ecu_sim.reading.fields import duration_of, hex_keyed, read_access
 from ecu_sim.services import SERVICES
 from wire.strict_yaml import Node
+from wire.uds import Service
 
 KEYS = ("services", "order")
+TIMING_EDITION = 2013
+"""The last edition of ISO 14229-1 with AccessTimingParameter."""
 
 
 def read(node: Node) -> dict[str, Any]:
     """Return `services` and `order`."""
-    return {"services": _services(node.require("services")), "order": _order(node.get("order"))}
+    services = _services(node.require("services"))
+    edition = node.get("edition")
+    if Service.AccessTimingParameter in services and (edition is None or edition.value != TIMING_EDITION):
+        raise node.require("services").error(
+            f"service 83 is of the edition {TIMING_EDITION}: say 'edition: {TIMING_EDITION}'"
+        )
+    return {"services": services, "order": _order(node.get("order"))}
 
 
 def _services(node: Node) -> dict[int, ServiceRule]:

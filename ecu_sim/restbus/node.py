@@ -19,11 +19,6 @@ from wire.errors import LocalMisuse
 from wire.frame import Frame
 from wire.names import suggestion
 
-SPEAKS, LISTENS = (0, 2), (0, 1)
-"""Values of CommunicationControl (general knowledge) in which a unit sends, and in which it hears, other frames than diagnostic
-ones: 0 enables both, 1 disables sending, 2 hearing, 3 both.
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePlan:
@@ -164,13 +159,13 @@ class RestBusNode:
         if not (self._supplied and self._awake and server.reachable):
             return
         self._notice_restart()
-        if server.state.communication not in LISTENS:
+        if not server.state.may_receive_normal():
             return
         key = (port, frame.can_id)
         reception = self.receptions.get(key)
         if reception is not None:
             reception.take(frame.data, now_ns)
-        if server.state.communication in SPEAKS:
+        if server.state.may_send_normal():
             for other in self._carries.get(key, ()):
                 self._send(other, frame)
 
@@ -212,7 +207,7 @@ class RestBusNode:
         up = self._server.reachable
         if up:
             self._notice_restart()
-        speaks = up and self._server.state.communication in SPEAKS
+        speaks = up and self._server.state.may_send_normal()
         for sending in self.sendings.values():
             if sending.due_ns <= now_ns:
                 sending.due_ns = _next_due(sending, now_ns)

@@ -6,14 +6,21 @@ from ecu_sim.services import (
     authentication,
     communication,
     data,
+    definitions,
     dtc,
     file_transfer,
+    io_control,
+    link_control,
     memory,
+    periodic,
     read_dtc,
+    response_on_event,
     routine,
+    scaling,
     secured,
     security,
     session,
+    timing,
     transfer,
 )
 from ecu_sim.services.request import ServiceSpec
@@ -31,6 +38,13 @@ SERVICES: dict[int, ServiceSpec] = {
     **transfer.SPECS,
     **file_transfer.SPECS,
     **secured.SPECS,
+    **io_control.SPECS,
+    **scaling.SPECS,
+    **definitions.SPECS,
+    **periodic.SPECS,
+    **response_on_event.SPECS,
+    **link_control.SPECS,
+    **timing.SPECS,
 }
 
 LISTENERS = tuple(spec.listen for spec in SERVICES.values() if spec.listen is not None)

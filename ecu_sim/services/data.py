@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecu_sim.profile import ACTIVE_SESSION, FIXED, FREE, Did
-from ecu_sim.services.programming import value_of_software
+from ecu_sim import readable
+from ecu_sim.profile import FREE, Did
 from ecu_sim.services.request import Request, ServiceSpec
-from ecu_sim.vehicle_state import SOURCES
 
 if TYPE_CHECKING:
     from ecu_sim.server import UdsServer
@@ -19,16 +18,19 @@ def _not_whole(server: UdsServer, request: Request) -> int:
 
 
 def _none_known(server: UdsServer, request: Request) -> int:
-    """Find what can be read in this session: identifiers of the profile, and of the lock (numbers)."""
+    """Find what can be read in this session: identifiers of the profile, outputs, definitions, and those of the lock."""
     payload = request.payload
     dids, session = server.profile.dids, server.state.session
-    found: list[Did | int] = []
+    found: list[readable.Found] = []
     for at in range(1, len(payload), 2):
         number = payload[at] << 8 | payload[at + 1]
         did = dids.get(number)
         if did is None:
-            if server.gate is not None and number in server.gate.dids:
-                found.append(number)
+            other = readable.find_other(server, number)
+            wanted = None if other is None else readable.accesses(server, other, request.now_ns)
+            if other is not None and wanted is not None and readable.in_session(server, wanted):
+                found.append(other)
+                request.accesses += wanted
             continue
         access = did.read
         if access is FREE:
@@ -42,25 +44,12 @@ def _none_known(server: UdsServer, request: Request) -> int:
 
 def _read(server: UdsServer, request: Request) -> bytes:
     answer = b"\x62"
-    for did in request.found:
-        if type(did) is int:
-            assert server.gate is not None
-            answer += did.to_bytes(2, "big") + server.gate.read_did(did, request.now_ns)
+    for thing in request.found:
+        if type(thing) is Did:
+            answer += thing.did.to_bytes(2, "big") + readable.value_of_did(server, thing, request.now_ns)
         else:
-            answer += did.did.to_bytes(2, "big") + value_of(server, did, request.now_ns)
+            answer += readable.number_of(thing).to_bytes(2, "big") + readable.value_of(server, thing, request.now_ns)
     return answer
-
-
-def value_of(server: UdsServer, did: Did, now_ns: int) -> bytes:
-    """Return what an identifier of the profile holds now."""
-    if did.source is None:
-        return server.memory.data[did.did]
-    if did.source == ACTIVE_SESSION:
-        return bytes((server.state.session,))
-    if did.source == FIXED:
-        return did.value
-    measure = SOURCES.get(did.source)
-    return value_of_software(server, did.source) if measure is None else measure(server.vehicle, now_ns)
 
 
 def _read_work_ns(server: UdsServer, request: Request) -> int:  # noqa: ARG001

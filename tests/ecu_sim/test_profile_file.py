@@ -254,7 +254,7 @@ def test_the_example_is_valid(tmp_path: Path) -> None:
         ("request_id: 0x714", "request_id: -1", "request_id", "from 0"),
         ("[0x700]", "0x700", "functional_ids", "list"),
         ("sessions: [1, 3]\n", "sessions: [1, 0x80]\n", "sessions[1]", "from 1 to 127"),
-        ("  10:\n", "  2F:\n", "services.2F", "there are: 10, 11"),
+        ("  10:\n", "  BA:\n", "services.BA", "there are: 10, 11"),
         ("  10:\n", "  1G:\n", "services.1G", "hex"),
         ("  10:\n", "  10: [1]\n", "services.10", "mapping"),
         ("  10:\n", "  10: {sub_functions: [0x80]}\n", "services.10.sub_functions[0]", "from 0 to 127"),

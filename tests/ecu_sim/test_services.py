@@ -265,15 +265,14 @@ def test_a_list_of_trouble_codes_that_is_too_long_is_refused() -> None:
 
 
 @pytest.mark.parametrize("control", [0, 1, 2, 3])
-@pytest.mark.parametrize("kind", ["01", "02", "03"])
-def test_communication_is_controlled(control: int, kind: str) -> None:
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_communication_is_controlled_for_the_messages_that_are_named(control: int, kind: int) -> None:
     ecu = Ecu().extended()
-    assert ecu.ask(f"28 {control:02X} {kind}") == f"68 {control:02X}"
-    assert ecu.server.state.communication == (0 if kind == "02" else control), (
-        "what is said of network management alone"
-    )
+    assert ecu.ask(f"28 {control:02X} {kind:02X}") == f"68 {control:02X}"
+    state = ecu.server.state
+    assert (state.communication, state.network_management) == (control if kind & 1 else 0, control if kind & 2 else 0)
     ecu.ask("10 01")
-    assert ecu.server.state.communication == 0, "as in the default session"
+    assert (state.communication, state.network_management) == (0, 0), "as in the default session"
 
 
 def test_communication_of_no_kind_is_out_of_range() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+import walk_acting
 from ecu_bench import LEVELS, PROFILE
 from walk import ALL_SESSIONS, LEVEL, LOCKED_NRC, Fails, Probe, Situation
 from walk_trouble_codes import DTC_MEMORY, DTCS, clear, control_dtc, read_dtc
@@ -68,7 +69,7 @@ def worn_out(server: UdsServer) -> None:
     server.memory.storage.wear_out("flash", 0, 1)
 
 
-UNIT: EcuProfile = EcuProfile(
+_PLAIN_UNIT = EcuProfile(
     name="walked",
     title="walked past",
     address=0x17,
@@ -99,6 +100,7 @@ UNIT: EcuProfile = EcuProfile(
     security=LEVELS,
     security_access="after_grant",
 )
+UNIT: EcuProfile = walk_acting.with_acting_services(_PLAIN_UNIT, ACCESSES)
 
 
 def _subs(sid: int, known: Mapping[int, Callable[[], list[Probe]]]) -> Iterator[Probe]:
@@ -119,14 +121,6 @@ def _plain(sid: int, subs: Mapping[int, bytes], sessions: tuple[int, ...] = ALL_
             for sub, body in subs.items()
         },
     )
-
-
-def session_control() -> Iterator[Probe]:
-    def not_from_here(situation: Situation, extra: int) -> int:
-        return 0x22 if situation.session == 1 else 0
-
-    for probe in _plain(0x10, {1: b"", 2: b"", 3: b""}):
-        yield replace(probe, fails={"programming conditions": not_from_here if probe.sub == 2 else 0})
 
 
 def reset() -> Iterator[Probe]:
@@ -254,25 +248,6 @@ def security_access() -> Iterator[Probe]:
     yield from (one if one.known else Probe(**{**_fields(one), "sessions": NOT_DEFAULT}) for one in _subs(0x27, known))
 
 
-def communication() -> Iterator[Probe]:
-    def probes(sub: int) -> list[Probe]:
-        types = {0x01: False, 0x03: False, 0x00: True}
-        return [
-            Probe(
-                sid=0x28,
-                sub=sub,
-                body=bytes((kind,)),
-                sessions=NOT_DEFAULT,
-                minimum=2,
-                fails={"communication type": bad},
-            )
-            for kind, bad in types.items()
-        ]
-
-    known = {sub: lambda sub=sub: probes(sub) for sub in range(4)}
-    yield from (one if one.known else Probe(**{**_fields(one), "sessions": NOT_DEFAULT}) for one in _subs(0x28, known))
-
-
 def routine() -> Iterator[Probe]:
     def probe(sub: int, rid: int, option: bytes, access: Access = FREE, **fails: Fails) -> Probe:
         rows: dict[str, Fails] = {
@@ -333,18 +308,24 @@ def secured() -> Iterator[Probe]:
 
 
 PROBES: Mapping[int, Callable[[], Iterator[Probe]]] = {
-    0x10: session_control,
+    0x10: walk_acting.session_control,
     0x11: reset,
     0x14: clear,
     0x19: read_dtc,
     0x22: read_did,
     0x27: security_access,
-    0x28: communication,
+    0x24: lambda: walk_acting.read_scaling(ACCESSES),
+    0x28: walk_acting.communication,
+    0x2A: lambda: walk_acting.periodic(ACCESSES),
+    0x2C: lambda: walk_acting.definitions(ACCESSES),
     0x2E: write_did,
+    0x2F: lambda: walk_acting.outputs(ACCESSES),
     0x31: routine,
     0x3E: tester_present,
     0x84: secured,
     0x85: control_dtc,
+    0x86: lambda: walk_acting.events(ACCESSES),
+    0x87: walk_acting.link,
 }
 """What is asked of each service."""
 
