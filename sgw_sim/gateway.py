@@ -2,8 +2,9 @@
 
 Port 0 is the OBD bus, the others are inner buses. A route is one control unit behind the gateway: its channel on the OBD side
 (which answers in the unit's name) and its channel inside. A refusal goes out on the target's response identifier, else the
-tester sees a time-out. Long answers go on first frame on first frame, with own flow control on each side. A silent unit
-stays silent. A new request to a unit ends the route's old conversation; tester present (`3E 80`) does not.
+tester sees a time-out. Long answers go on first frame on first frame, with own flow control on each side. A silent unit stays
+silent. A new request to a unit ends the route's old conversation; tester present (`3E 80`) does not. What a unit says by itself
+(0x86, 0x2A) passes where a tester asked for it (`sgw_sim.unsolicited`); frames under identifiers of their own pass as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Protocol
 from sgw_sim.arming import FilterArming, Observation
 from sgw_sim.policy import ALLOWED, Decision, Verdict, decide
 from sgw_sim.profile import GatewayProfile
+from sgw_sim.unsolicited import Expected
 from wire.frame import Frame
 from wire.isotp import Channel
 from wire.isotp_door import Aborted, Failed, FirstFrame, IsoTpOptions, Received, Segment, Sent
@@ -46,6 +48,7 @@ class Server(Protocol):
     """The gateway's own UDS server, as `ecu_sim.server.UdsServer` is."""
 
     outputs: deque[bytes]
+    frames: deque[tuple[int, bytes]]
 
     @property
     def reachable(self) -> bool:
@@ -63,12 +66,15 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSpec:
-    """One control unit behind the gateway: its identifiers and on which port (1 and up) it stands."""
+    """One control unit behind the gateway: its identifiers and on which port (1 and up) it stands. `frame_ids`: those of its
+    frames that are no ISO-TP and go to the tester as they are.
+    """
 
     name: str
     port: int
     request_id: int
     response_id: int
+    frame_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ class _Route:
 
     __slots__ = (
         "buffer",
+        "expected",
         "forward_ns",
         "held",
         "inside",
@@ -115,6 +122,7 @@ class _Route:
         self.total = 0
         self.started = False
         self.buffer = bytearray()
+        self.expected = Expected()
 
 
 class Gateway:
@@ -145,6 +153,7 @@ class Gateway:
         self.outputs = stack.outputs
         self.pacing = stack.pacing
         self._released = released or (lambda _scope, _now_ns: False)
+        self._lane = stack.add_lane(OBD)
         self._own = stack.add(OBD, tx_id=own_ids[1], rx_id=own_ids[0], options=transport[OBD])
         self._routes = [self._add_route(spec, transport[OBD], transport[spec.port]) for spec in routes]
         self._busy: dict[_Route, None] = {}
@@ -165,6 +174,8 @@ class Gateway:
         route.inside = add(
             spec.port, tx_id=spec.request_id, rx_id=spec.response_id, options=inside, stream=True, tag=route
         )
+        for can_id in spec.frame_ids:
+            self.stack.relay(spec.port, can_id, self._lane)
         return route
 
     def listen_ids(self, port: int) -> tuple[int, ...]:
@@ -185,6 +196,7 @@ class Gateway:
         self.stack.drop()
         for route in self._routes:
             self._close(route)
+            route.expected.forget()
         self._functional_until_ns = -1
 
     # ---- the core's contract
@@ -264,6 +276,7 @@ class Gateway:
             assert nrc is not None
             self._send(route.outside, bytes((NEGATIVE_RESPONSE, payload[0], nrc)), now_ns)
         elif decision.verdict is Verdict.ALLOW:
+            route.expected.asked(payload)
             self._hold(route, payload, now_ns)
 
     def _give_up(self, route: _Route, now_ns: int) -> None:
@@ -318,6 +331,9 @@ class Gateway:
         outputs = self.server.outputs
         while outputs:
             self._send(self._own, outputs.popleft(), now_ns)
+        frames = self.server.frames
+        while frames:
+            self._lane.send(Frame(*frames.popleft()))
 
     def _send(self, channel: Channel, payload: bytes, now_ns: int) -> None:
         """Send, unless a flood has filled the channel: whoever floods gets no more answers than the bus carries."""
@@ -355,9 +371,13 @@ class Gateway:
             self._end_answer(route)
 
     def _accepts(self, route: _Route, payload: bytes, now_ns: int) -> bool:
-        """Return whether an answer belongs to the route's request or to a functional one."""
+        """Return whether an answer belongs to the route's request, to a functional one, or may come by itself."""
         until_ns = route.until_ns
         if until_ns is not None and now_ns <= until_ns and _answers(payload, route.sid):
+            route.expected.answered(payload)
+            return True
+        way = self.profile.unsolicited
+        if way == "always" or (way == "learnt" and route.expected.covers(payload)):
             return True
         if now_ns <= self._functional_until_ns and _answers(payload, self._functional_sid):
             return True

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sgw_sim.policy import Policy
+from sgw_sim.unsolicited import Unsolicited
 from wire.durations import read_duration
 from wire.names import yaml_file
 from wire.strict_yaml import Node, load
@@ -17,7 +18,18 @@ from wire.uds import Nrc
 
 FOLDER = Path(__file__).parent / "profiles"
 SCOPES = {str(scope.name).lower(): scope for scope in Scope}
-KEYS = ("title", "lock", "refusal", "allow", "scopes", "hold", "answer_window", "pending_for_target", "signed")
+KEYS = (
+    "title",
+    "lock",
+    "refusal",
+    "allow",
+    "scopes",
+    "hold",
+    "answer_window",
+    "pending_for_target",
+    "signed",
+    "unsolicited",
+)
 MIN_WINDOW_NS = 1_000_000
 """About what a unit's answer takes on the bus; what comes later is discarded."""
 
@@ -28,7 +40,7 @@ Lock = Literal["bonnet", "grant"]
 class GatewayProfile:
     """A make's gateway. `lock`: what arms the filter. `hold_ns`: time it takes to judge a request (its extra P2).
     `answer_window_ns`: how long a route waits for the first answer. `pending_for_target`: it sends 0x78 in the target's name when
-    it holds a request beyond P2.
+    it holds a request beyond P2. `unsolicited`: what becomes of answers that a unit sends by itself (see `sgw_sim.unsolicited`).
     """
 
     name: str
@@ -38,6 +50,7 @@ class GatewayProfile:
     hold_ns: int = 0
     answer_window_ns: int = 1_000_000_000
     pending_for_target: bool = True
+    unsolicited: Unsolicited = "learnt"
 
 
 def load_gateway(name: str, folder: Path = FOLDER) -> GatewayProfile:
@@ -64,7 +77,18 @@ def _read_file(path: Path) -> GatewayProfile:
         hold_ns=hold.read(read_duration) if hold else 0,
         answer_window_ns=_window_ns(window) if window else 1_000_000_000,
         pending_for_target=pending.boolean() if pending else True,
+        unsolicited=_unsolicited(node.get("unsolicited")),
     )
+
+
+def _unsolicited(node: Node | None) -> Unsolicited:
+    match "learnt" if node is None else node.choice(("learnt", "always", "never")):
+        case "always":
+            return "always"
+        case "never":
+            return "never"
+        case _:
+            return "learnt"
 
 
 def _window_ns(node: Node) -> int:

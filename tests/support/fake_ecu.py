@@ -38,6 +38,7 @@ class FakeEcu:
     ) -> None:
         self.world = world
         self.script = script
+        self.port = carrier
         self.heard: list[tuple[int, bytes]] = []
         self.heard_functional: list[tuple[int, bytes]] = []
         self._stack = _Stack()

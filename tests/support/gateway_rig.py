@@ -36,6 +36,7 @@ class OwnServer:
 
     def __init__(self) -> None:
         self.outputs: deque[bytes] = deque()
+        self.frames: deque[tuple[int, bytes]] = deque()
         self.heard: list[tuple[bytes, bool]] = []
         self.reachable = True
 
@@ -157,6 +158,7 @@ class Rig:
         fd_outside: bool = False,
         fd_inside: bool = False,
         seed: int = 1,
+        frame_ids: dict[str, tuple[int, ...]] | None = None,
         **profile_values: object,
     ) -> None:
         self.world = world = World(seed)
@@ -169,7 +171,13 @@ class Rig:
             "gateway",
             replace(load_gateway(profile), **profile_values),
             routes=[
-                RouteSpec(name=name, port=port, request_id=request, response_id=response)
+                RouteSpec(
+                    name=name,
+                    port=port,
+                    request_id=request,
+                    response_id=response,
+                    frame_ids=(frame_ids or {}).get(name, ()),
+                )
                 for name, (port, request, response) in UNITS.items()
             ],
             functional_ids=[FUNCTIONAL],
