@@ -81,6 +81,9 @@ class BenchCar(Protocol):
     def report_trouble(self, name: str, code: int, result: TroubleResult, times: int) -> bool:
         """Let a unit's own test of a trouble code say so; return whether the last one counted."""
 
+    def set_bitrate(self, bus: str, bitrate: int) -> None:
+        """Run a bus at another bit rate, in bit/s."""
+
     def add_fault(self, rule: FaultRule) -> FaultRule:
         """Put a wire fault in force, its window counted from now; return the rule in the car's world time."""
 
@@ -157,6 +160,10 @@ class ForeignCar:
     def report_trouble(self, name: str, code: int, result: TroubleResult, times: int) -> bool:  # noqa: ARG002
         """Refuse."""
         self._out_of_reach(f"let trouble code {code:06X} of {name!r} {_PLAIN[result]}")
+
+    def set_bitrate(self, bus: str, bitrate: int) -> None:  # noqa: ARG002
+        """Refuse."""
+        self._out_of_reach(f"set the bit rate of bus {bus!r}")
 
     def add_fault(self, rule: FaultRule) -> FaultRule:
         """Refuse."""

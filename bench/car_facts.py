@@ -84,6 +84,7 @@ def _entry(name: str, profile: EcuProfile, *, for_all: bool) -> EcuEntry:
         address=profile.address,
         request_id=profile.request_id,
         response_id=profile.response_id,
+        periodic_ids=profile.periodic.can_ids,
         scheme=own,
         lock_holder=GATEWAY if for_all and name != GATEWAY else None,
         lock_level=profile.gate.level if isinstance(profile.gate, SignedSeedOptions) else None,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from udsoncan.exceptions import NegativeResponseException
+from udsoncan.Response import Response
 
 from bench.person import Person
 from vci_driver.drivers.virtual import VirtualChannel
 from vci_driver.flashing import PROGRAMMING_LEVEL, FlashBlock, FlashReport
 from vci_driver.link import DiagnosticLink
+from vci_driver.link_peer import Unasked
 from vci_driver.outcome import LockState, UnlockReport
 from vci_driver.portal_client import PortalClient
 from vci_driver.tester import Identification, Tester, UnitReport
@@ -18,10 +23,12 @@ from wire.errors import LocalMisuse, NotOnThisCarrier
 from wire.frame import Frame
 from wire.portal_api import GetStatus, LoginStep, PortalError, Session
 from wire.token import ALL_SCOPES, Role, Scope
+from wire.uds import NEGATIVE_RESPONSE, Service
 
 if TYPE_CHECKING:
     from bench.bench import Bench
 
+RATES = {"slow": 0x01, "medium": 0x02, "fast": 0x03, "stop": 0x04}
 TESTER_SERIAL = "SGW-BENCH-0001"
 
 
@@ -165,6 +172,23 @@ class BenchTester:
     def ecu(self, name: str) -> EcuClient:
         """Return udsoncan's client for a unit."""
         return self.core.ecu(name)
+
+    def listen(self, name: str) -> deque[Unasked]:
+        """Keep what a unit says by itself from now on: answers to events (0x86), periodic values (0x2A)."""
+        return self.core.link.listen_unasked(name)
+
+    def periodic(self, name: str, rate: str, *identifiers: int) -> deque[Unasked]:
+        """Let a unit send periodic identifiers (0x01 for F201) at a rate: `slow`, `medium`, `fast`; `stop` ends them, all without
+        a name. Return what it sends. Raises udsoncan's `NegativeResponseException`.
+        """
+        if rate not in RATES:
+            raise LocalMisuse(f"unknown rate {rate!r}; there are: {', '.join(RATES)}")
+        heard = self.listen(name)
+        request = bytes((Service.ReadDataByPeriodicIdentifier, RATES[rate], *identifiers))
+        answer = self.core.link.request(name, request)
+        if answer[0] == NEGATIVE_RESPONSE:
+            raise NegativeResponseException(Response.from_payload(answer))
+        return heard
 
     def unlock(
         self, name: str, *, role: str = "after-sales", scope: Sequence[str] | None = None, hesitate_ns: int = 0

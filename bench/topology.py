@@ -218,6 +218,7 @@ class Car:
         node.name = placed.name
         port = bus.attach(placed.name)
         unit.ports, unit.core = [port], node
+        node.on_bitrate = port.tune
         unit.endpoint = Endpoint(self.world, node, [(port, node.listen_ids())])
 
     def _place_gateway(self) -> None:
@@ -236,6 +237,7 @@ class Car:
                     port=ports.index(placed.bus),
                     request_id=placed.profile.request_id,
                     response_id=placed.profile.response_id,
+                    frame_ids=placed.profile.periodic.can_ids,
                 )
                 for placed in spec.ecus
             ],
@@ -397,6 +399,15 @@ class Car:
             counted = unit.server.report_trouble(code, RESULTS[result], self.world.now_ns)
         unit.endpoint.flush()
         return counted
+
+    @held
+    def set_bitrate(self, bus: str, bitrate: int) -> None:
+        """Run a bus at another bit rate, as a tester does with its own end after LinkControl 0x87. Raises `LocalMisuse`."""
+        if bus not in self.buses:
+            raise LocalMisuse(f"there is no bus {bus!r}; there are: {', '.join(self.buses)}")
+        if isinstance(self.buses[bus], CarriedBus):
+            raise NotOnThisCarrier(f"the wire of bus {bus!r} is elsewhere: its bit rate is not ours to set")
+        self.buses[bus].set_bitrate(bitrate)
 
     @held
     def add_fault(self, rule: FaultRule) -> FaultRule:

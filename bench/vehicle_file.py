@@ -151,10 +151,10 @@ def _check_identifiers(
         if other != owner:
             raise node.error(f"{owner} has the identifier {can_id:#x}, which {other} has already: each stands once")
 
-    for can_id in (gateway_ecu.request_id, gateway_ecu.response_id):
+    for can_id in (gateway_ecu.request_id, gateway_ecu.response_id, *gateway_ecu.periodic.can_ids):
         claim(can_id, "the gateway", gateway)
     for ecu, node in placed:
-        for can_id in (ecu.profile.request_id, ecu.profile.response_id):
+        for can_id in (ecu.profile.request_id, ecu.profile.response_id, *ecu.profile.periodic.can_ids):
             claim(can_id, repr(ecu.name), node)
     for number, item in enumerate(functional.items(), 1):
         claim(item.integer(0, 0x9FFF_FFFF), f"functional request {number}", item)

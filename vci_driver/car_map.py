@@ -47,6 +47,7 @@ class EcuEntry:
     `lock_holder` names the unit that holds this one's lock: itself (None) with SFD, the gateway with the other schemes.
     `lock_level`: the 0x27 level (the odd request number) that is the lock, with signed seeds.
     `security`: 0x27 level (the odd request number) to the way its key is made. `port`: which of the link's carriers.
+    `periodic_ids`: the identifiers of its frames of periodic data.
     """
 
     name: str
@@ -59,6 +60,7 @@ class EcuEntry:
     lock_level: int | None = None
     security: Mapping[int, SeedKey] = field(default_factory=dict)
     port: int = 0
+    periodic_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         checked(Frame(self.request_id, b""))
@@ -98,7 +100,7 @@ class CarMap:
             raise LocalMisuse(f"the car map of {self.make!r} names a control unit twice: {', '.join(names)}")
         seen: dict[tuple[int, int], str] = {}
         for entry in self.ecus:
-            for can_id in (entry.request_id, entry.response_id):
+            for can_id in (entry.request_id, entry.response_id, *entry.periodic_ids):
                 other = seen.setdefault((entry.port, can_id), entry.name)
                 if other != entry.name:
                     raise LocalMisuse(f"{other!r} and {entry.name!r} share the identifier {can_id:#x}")

@@ -24,11 +24,21 @@ from vci_driver.link_errors import (
     StillPending,
     service_name,
 )
-from vci_driver.link_peer import POSITIVE, SESSION_ANSWER_LEN, LinkCounters, LinkOptions, Peer, answers_only
+from vci_driver.link_peer import (
+    POSITIVE,
+    SESSION_ANSWER_LEN,
+    UNASKED_MAX,
+    LinkCounters,
+    LinkOptions,
+    Peer,
+    Unasked,
+    answers_only,
+    by_itself,
+)
 from vci_driver.link_transport import AttachedTransport, Transport
 from wire.clock import NS_PER_MS, NS_PER_S
 from wire.endpoint import Carrier, Endpoint
-from wire.errors import CarrierFault, CarrierTimeout, LocalMisuse, RemoteTimeout
+from wire.errors import CarrierFault, CarrierTimeout, LocalMisuse, NotOnThisCarrier, RemoteTimeout
 from wire.isotp_door import Failed, FirstFrame, IsoTpOptions, Received, Sent
 from wire.isotp_stack import IsoTpStack
 from wire.uds import (
@@ -72,6 +82,7 @@ class DiagnosticLink:
     ) -> None:
         self.world = world
         self.car = car
+        self._carriers = carriers
         self.options = options if options is not None else LinkOptions()
         self.counters = LinkCounters()
         self.fault: CarrierFault | None = None
@@ -246,6 +257,33 @@ class DiagnosticLink:
         if self._exchange is not None:
             self._exchange.on_timer(now_ns)
 
+    # ---- what units say by themselves
+
+    def listen_unasked(self, target: str) -> deque[Unasked]:
+        """Keep what `target` says without being asked (0x86, 0x2A) from now on; what comes is appended to what is returned.
+
+        Raises `NotOnThisCarrier` where nobody hears the frames that it sends beside ISO-TP.
+        """
+        entry = self.car.ecu(target)
+        peer = self._peers[entry.name]
+        if peer.unasked is None:
+            kept: deque[Unasked] = deque(maxlen=UNASKED_MAX)
+            if entry.periodic_ids:
+                if not self._carriers:
+                    raise NotOnThisCarrier(
+                        f"the periodic frames of {target!r} are no ISO-TP: this transport hears none"
+                    )
+                self._carriers[entry.port].listen(
+                    entry.periodic_ids,
+                    lambda frame: kept.append(Unasked(self.world.now_ns, frame.data, frame.can_id)),
+                )
+            peer.unasked = kept
+        return peer.unasked
+
+    def _keep(self, peer: Peer, payload: bytes) -> None:
+        if peer.unasked is not None:
+            peer.unasked.append(Unasked(self.world.now_ns, payload))
+
     # ---- keep-alive
 
     def keep_alive(self, *, on: bool = True, targets: Sequence[str] | None = None) -> None:
@@ -322,6 +360,9 @@ class DiagnosticLink:
         if request is None:
             self._without_request(peer, payload)
         elif first == peer.positive:
+            if peer.unasked is not None and by_itself(payload, request):
+                self._unexpected(peer, payload)
+                return
             if peer.stale is not None and answers_only(payload, peer.stale, request):
                 peer.stale = None
                 self.counters.late += 1
@@ -346,6 +387,8 @@ class DiagnosticLink:
         if peer.request is None:
             if self._exchange is not None:
                 self._exchange.begun(peer.name, head)
+        elif peer.unasked is not None and by_itself(head, peer.request):
+            return
         elif head[0] == peer.positive and (peer.stale is None or not answers_only(head, peer.stale, peer.request)):
             peer.timer.set(None)
             peer.receiving = True
@@ -373,6 +416,7 @@ class DiagnosticLink:
             self.counters.late += 1
         else:
             self.counters.unsolicited += 1
+            self._keep(peer, payload)
 
     def _unexpected(self, peer: Peer, payload: bytes) -> None:
         stale = peer.stale
@@ -383,6 +427,9 @@ class DiagnosticLink:
         ):
             peer.stale = None
             self.counters.late += 1
+        elif peer.unasked is not None:
+            self.counters.unsolicited += 1
+            self._keep(peer, payload)
         else:
             peer.unexpected = payload
             self.counters.unexpected += 1

@@ -19,6 +19,7 @@ from wire.uds import (
 from wire.world import Timer
 
 READ_DATA_BY_IDENTIFIER = 0x22
+READ_DATA_BY_PERIODIC_IDENTIFIER = 0x2A
 SESSION_ANSWER_LEN = 6
 """`50 session P2(2) P2*(2)`: the server's own timing, P2 in ms, P2* in 10 ms."""
 
@@ -57,6 +58,21 @@ class LinkCounters:
     """TesterPresent requests of the keep-alive."""
 
 
+UNASKED_MAX = 10_000
+"""What is kept of a unit that speaks by itself and that nobody reads: a minute of the fastest values, then the oldest goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """What a unit said by itself, and when. `can_id`: of a frame of periodic data; None: a message under its response
+    identifier.
+    """
+
+    now_ns: int
+    payload: bytes
+    can_id: int | None = None
+
+
 class Peer:
     """One control unit as the link sees it: its channel, its timing, and at most one request under way."""
 
@@ -77,6 +93,7 @@ class Peer:
         "stale",
         "suppressed",
         "timer",
+        "unasked",
         "unexpected",
     )
 
@@ -98,6 +115,7 @@ class Peer:
         self.unexpected: bytes | None = None
         self.keep_alive_in_flight = False
         self.results: deque[bytes | Exception] = deque()
+        self.unasked: deque[Unasked] | None = None
 
     def learn_timing(self, answer: bytes) -> None:
         """Take P2 and P2* from the answer to DiagnosticSessionControl; zero is no time and is ignored."""
@@ -121,6 +139,15 @@ def answers_only(payload: bytes, stale: bytes, request: bytes) -> bool:
         return True
     asked = {request[at : at + 2] for at in range(1, len(request), 2)}
     return payload[1:3] not in asked  # an identifier that the unit does not know is left out of the answer
+
+
+def by_itself(payload: bytes, request: bytes) -> bool:
+    """Return whether a positive answer of the right service cannot be the answer to this request."""
+    if request[0] == READ_DATA_BY_IDENTIFIER:
+        return payload[1:3] not in {request[at : at + 2] for at in range(1, len(request), 2)}
+    if request[0] == READ_DATA_BY_PERIODIC_IDENTIFIER:
+        return len(payload) > 1  # the answer is one byte, a value is more
+    return not payload.startswith(_echo(request))
 
 
 def _echo(request: bytes) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from vci_driver.link import DiagnosticLink
-from vci_driver.link_peer import Peer
+from vci_driver.link_peer import Peer, Unasked
 
 
 class LiveLink(DiagnosticLink):
@@ -45,6 +46,11 @@ class LiveLink(DiagnosticLink):
         """See `DiagnosticLink`."""
         with self.world.hold:
             super().hold_session(target)
+
+    def listen_unasked(self, target: str) -> deque[Unasked]:
+        """See `DiagnosticLink`."""
+        with self.world.hold:
+            return super().listen_unasked(target)
 
     def recover(self) -> None:
         """See `DiagnosticLink`."""

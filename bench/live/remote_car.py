@@ -70,6 +70,10 @@ class RemoteCar:
         """See `BenchCar`."""
         return cast("bool", self._client.call("report_trouble", name=name, code=code, result=result, times=times))
 
+    def set_bitrate(self, bus: str, bitrate: int) -> None:  # noqa: ARG002
+        """Refuse: its tester's end stands in another process, and would stay at the old rate."""
+        raise NotOnThisCarrier(f"bus {bus!r} is carried to another process: its bit rate is not ours to set")
+
     def add_fault(self, rule: FaultRule) -> FaultRule:
         """See `BenchCar`."""
         return from_plain(FaultRule, self._client.call("add_fault", rule=rule))
