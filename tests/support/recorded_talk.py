@@ -22,11 +22,14 @@ class Recorder:
         entries = car.car_map().ecus
         self._asked_with = {entry.request_id: entry.request_id for entry in entries}
         self._answered_with = {entry.response_id: entry.request_id for entry in entries}
+        self._no_isotp = {can_id for entry in entries for can_id in entry.periodic_ids}
         self._builder = ISOTPMessageBuilder(use_ext_address=False)
         self.messages: list[tuple[int, bytes]] = []
         car.buses["obd"].tap(self._tap)
 
     def _tap(self, now_ns: int, bus: CanBus, frame: Frame, sender: str) -> None:
+        if frame.can_id in self._no_isotp:
+            return
         self._builder.feed(CAN(identifier=frame.can_id, data=frame.data))
         while (message := self._builder.pop()) is not None:
             self.messages.append((message.rx_id, bytes(message.data)))
