@@ -17,7 +17,7 @@ from typing import Protocol
 from sgw_sim.arming import FilterArming, Observation
 from sgw_sim.policy import ALLOWED, Decision, Verdict, decide
 from sgw_sim.profile import GatewayProfile
-from sgw_sim.unsolicited import Expected
+from sgw_sim.unsolicited import CHANGES, Expected
 from wire.frame import Frame
 from wire.isotp import Channel
 from wire.isotp_door import Aborted, Failed, FirstFrame, IsoTpOptions, Received, Segment, Sent
@@ -276,7 +276,8 @@ class Gateway:
             assert nrc is not None
             self._send(route.outside, bytes((NEGATIVE_RESPONSE, payload[0], nrc)), now_ns)
         elif decision.verdict is Verdict.ALLOW:
-            route.expected.asked(payload)
+            if payload[0] in CHANGES or route.expected.waiting:
+                route.expected.asked(payload)
             self._hold(route, payload, now_ns)
 
     def _give_up(self, route: _Route, now_ns: int) -> None:
@@ -374,7 +375,8 @@ class Gateway:
         """Return whether an answer belongs to the route's request, to a functional one, or may come by itself."""
         until_ns = route.until_ns
         if until_ns is not None and now_ns <= until_ns and _answers(payload, route.sid):
-            route.expected.answered(payload)
+            if route.expected.waiting:
+                route.expected.answered(payload)
             return True
         way = self.profile.unsolicited
         if way == "always" or (way == "learnt" and route.expected.covers(payload)):

@@ -20,18 +20,30 @@ RESPOND_AT = {0x01: 4, 0x02: 4, 0x03: 5, 0x07: 13}
 """Where the service to respond to stands in a set-up of each event type."""
 REPORTS_DTCS = frozenset((0x08, 0x09))
 
+CHANGES = frozenset(
+    (
+        Service.DiagnosticSessionControl,
+        Service.ECUReset,
+        Service.ReadDataByPeriodicIdentifier,
+        Service.ResponseOnEvent,
+    )
+)
+"""Services that change what a unit may say by itself."""
+
 
 class Expected:
-    """What one unit may say by itself. Tell it every request that goes in, and every answer that comes out."""
+    """What one unit may say by itself. Tell it every request of `CHANGES` that goes in; while one is `waiting`, every request and
+    every answer.
+    """
 
-    __slots__ = ("_asked", "_events", "_periodic", "_set_up", "_stored")
+    __slots__ = ("_events", "_periodic", "_set_up", "_stored", "waiting")
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
         """Expect nothing: the gateway lost its supply."""
-        self._asked: bytes = b""
+        self.waiting: bytes = b""
         self._set_up: set[int] = set()
         self._events = False
         self._stored = False
@@ -39,15 +51,15 @@ class Expected:
 
     def asked(self, payload: bytes) -> None:
         """Learn a request; one whose positive answer is suppressed counts as agreed to."""
-        self._asked = payload if payload[0] in _CHANGES else b""
-        if self._asked and payload[0] != Service.ReadDataByPeriodicIdentifier and len(payload) > 1:
-            self._asked = bytes((payload[0], payload[1] & ~SUPPRESS_POSITIVE_RESPONSE)) + payload[2:]
+        self.waiting = payload if payload[0] in CHANGES else b""
+        if self.waiting and payload[0] != Service.ReadDataByPeriodicIdentifier and len(payload) > 1:
+            self.waiting = bytes((payload[0], payload[1] & ~SUPPRESS_POSITIVE_RESPONSE)) + payload[2:]
             if payload[1] & SUPPRESS_POSITIVE_RESPONSE:
                 self._agreed()
 
     def answered(self, head: bytes) -> None:
         """Learn the beginning of an answer."""
-        if self._asked and head[0] == self._asked[0] + POSITIVE_OFFSET:
+        if self.waiting and head[0] == self.waiting[0] + POSITIVE_OFFSET:
             self._agreed()
 
     def covers(self, head: bytes) -> bool:
@@ -62,7 +74,7 @@ class Expected:
         return first == Service.ResponseOnEvent + POSITIVE_OFFSET or first - POSITIVE_OFFSET in self._set_up
 
     def _agreed(self) -> None:
-        asked, self._asked = self._asked, b""
+        asked, self.waiting = self.waiting, b""
         second = asked[1] if len(asked) > 1 else 0
         match asked[0]:
             case 0x2A:
@@ -87,13 +99,3 @@ class Expected:
         elif kind in RESPOND_AT and len(asked) > RESPOND_AT[kind]:
             self._set_up.add(asked[RESPOND_AT[kind]])
             self._stored = self._stored or store
-
-
-_CHANGES = frozenset(
-    (
-        Service.DiagnosticSessionControl,
-        Service.ECUReset,
-        Service.ReadDataByPeriodicIdentifier,
-        Service.ResponseOnEvent,
-    )
-)
