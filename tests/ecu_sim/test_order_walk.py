@@ -7,7 +7,7 @@ are free, one whose services are guarded, and one that is so slow that 0x78 goes
 import pytest
 from walk import ALL_SESSIONS, Probe, Situation, Unit, expected, foretell, lengths, situations
 from walk_facts import PROBES as SHARED_PROBES
-from walk_facts import UNIT, unknown_services
+from walk_facts import UNIT, UNITS, unknown_services
 from walk_storage import STORAGE_PROBES
 
 from ecu_sim.order import ORDER
@@ -23,7 +23,7 @@ class Walk:
     """One walk past one kind of unit: what surprised, and which rows refused."""
 
     def __init__(self, probes: list[Probe], *, guarded: bool = False, slow: bool = False) -> None:
-        self.unit = Unit(UNIT, guarded=guarded, slow=slow)
+        self.unit = Unit(UNITS.get(probes[0].sid, UNIT), guarded=guarded, slow=slow)
         self.surprises: list[str] = []
         self.refused: set[str] = set()
         self.steps = 0
@@ -76,7 +76,7 @@ def test_a_service_that_a_unit_has_not_is_unknown_in_every_situation() -> None:
 
 
 def test_every_service_has_a_ladder_and_every_row_a_check_and_a_source() -> None:
-    assert set(ORDER) == set(SERVICES)
+    assert set(ORDER) == set(SERVICES) == set(PROBES)
     for rows in ORDER.values():
         names = [row.check for row in rows]
         assert len(names) == len(set(names))

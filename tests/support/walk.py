@@ -179,6 +179,8 @@ class Unit:
         self.profile = replace(profile, services=dict.fromkeys(profile.services, rule))
         self.vehicle = VehicleState()
         self.gate = WalkedGate(LOCKED_NRC)
+        self.gate.tasks = frozenset(range(9))
+        self.gate.authenticate = lambda task, data, now_ns: b"\0"
         self.touched = False
         self.server = UdsServer(
             self.profile, entropy=SeededEntropy(random.Random(1)), vehicle=self.vehicle, gate=self.gate

@@ -101,6 +101,11 @@ _PLAIN_UNIT = EcuProfile(
     security_access="after_grant",
 )
 UNIT: EcuProfile = walk_acting.with_acting_services(_PLAIN_UNIT, ACCESSES)
+UNITS: Mapping[int, EcuProfile] = {
+    0x29: replace(UNIT, services={**UNIT.services, 0x29: ServiceRule()}),
+    0x83: replace(UNIT, services={**UNIT.services, 0x83: ServiceRule()}, edition=2013),
+}
+"""Who is walked past where it is not the common unit: one whose lock takes part in Authentication, one of the older edition."""
 
 
 def _subs(sid: int, known: Mapping[int, Callable[[], list[Probe]]]) -> Iterator[Probe]:
@@ -276,6 +281,41 @@ def routine() -> Iterator[Probe]:
     yield replace(probe(1, 0xFF00, b"\x01", worn=True), prepare=worn_out)
 
 
+def authentication() -> Iterator[Probe]:
+    """What the lock makes of a task is in its own table; here it takes every one."""
+
+    def probes(sub: int) -> list[Probe]:
+        rows = {"unit authenticates": False}
+        return [Probe(sid=0x29, sub=sub, body=b"\0", minimum=2, fixed=False, fails=rows)]
+
+    def without_a_lock(server: UdsServer) -> None:
+        server.gate.tasks = frozenset()
+        server._passed.clear()
+
+    def with_it_again(server: UdsServer) -> None:
+        server.gate.tasks = frozenset(range(9))
+        server._passed.clear()
+
+    for probe in _subs(0x29, {sub: lambda sub=sub: probes(sub) for sub in range(9)}):
+        yield replace(probe, prepare=with_it_again)
+    for sub in (0, 1, 3, 4, 8):
+        yield replace(probes(sub)[0], prepare=without_a_lock, fails={"unit authenticates": True})
+
+
+def timing() -> Iterator[Probe]:
+    def probe(sub: int, record: bytes = b"", *, limits: bool = False) -> Probe:
+        rows = {"timing within limits": limits}
+        return Probe(sid=0x83, sub=sub, body=record, sessions=NOT_DEFAULT, minimum=2, fails=rows)
+
+    known = {
+        1: lambda: [probe(1)],
+        2: lambda: [probe(2)],
+        3: lambda: [probe(3)],
+        4: lambda: [probe(4, b"\0\x64\2\0"), probe(4, b"\0\1\2\0", limits=True), probe(4, b"\0\x64\0\0", limits=True)],
+    }
+    yield from (replace(one, sessions=NOT_DEFAULT) for one in _subs(0x83, known))
+
+
 def secured() -> Iterator[Probe]:
     """What stands inside is of no matter to the ladder of 0x84: its refusal would come inside as well."""
     header = 8
@@ -316,12 +356,14 @@ PROBES: Mapping[int, Callable[[], Iterator[Probe]]] = {
     0x27: security_access,
     0x24: lambda: walk_acting.read_scaling(ACCESSES),
     0x28: walk_acting.communication,
+    0x29: authentication,
     0x2A: lambda: walk_acting.periodic(ACCESSES),
     0x2C: lambda: walk_acting.definitions(ACCESSES),
     0x2E: write_did,
     0x2F: lambda: walk_acting.outputs(ACCESSES),
     0x31: routine,
     0x3E: tester_present,
+    0x83: timing,
     0x84: secured,
     0x85: control_dtc,
     0x86: lambda: walk_acting.events(ACCESSES),
