@@ -85,6 +85,17 @@ TRANSFER_REQUESTED = row("transfer requested", Nrc.requestSequenceError, SERVICE
 CELLS_PROGRAMMABLE = Row(check="cells programmable", nrc=Nrc.generalProgrammingFailure, source=SERVICE, late=True)
 """The memory finds it out when it is programmed or erased."""
 
+ASKED_ANYWHERE = frozenset((SERVICE_IN_SESSION, SERVICE_RELEASED, SERVICE_LEVEL, SERVICE_CONDITIONS))
+"""They look at nothing that another row has found."""
+
+
+def may_swap(one: Row, other: Row) -> bool:
+    """Return whether a profile's own order may turn two rows round: neither needs what the other has made sure or found."""
+    if SERVICE_KNOWN in (one, other):
+        return False
+    return bool(ASKED_ANYWHERE & {one, other}) or (one.of_objects and other.of_objects)
+
+
 # ---- the ladders
 
 ORDER: Mapping[int, tuple[Row, ...]] = {

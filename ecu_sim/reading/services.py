@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from ecu_sim.order import ORDER, SERVICE_CONDITIONS, SERVICE_KNOWN
+from ecu_sim.order import ORDER, SERVICE_CONDITIONS, Row, may_swap
 from ecu_sim.profile import ServiceRule
 from ecu_sim.reading.fields import duration_of, hex_keyed, read_access
 from ecu_sim.services import SERVICES
@@ -61,9 +62,18 @@ def _order(node: Node | None) -> dict[int, tuple[str, ...]]:
     for sid, entry in hex_keyed(node, 0xFF).items():
         if sid not in ORDER:
             raise entry.error(f"no service {sid:02X}; there are: {', '.join(f'{number:02X}' for number in ORDER)}")
-        rows = [row.check for row in ORDER[sid]]
-        names = tuple(item.choice(tuple(rows)) for item in entry.items())
-        if sorted(names) != sorted(rows) or names[:1] != (SERVICE_KNOWN.check,):
-            raise entry.error(f"name every row once, {rows[0]!r} first; the table's order is: {', '.join(rows)}")
-        orders[sid] = names
+        orders[sid] = _own_order(entry, ORDER[sid])
     return orders
+
+
+def _own_order(node: Node, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Read one service's rows. What a row has found or made sure is not asked for before it."""
+    by_name = {row.check: row for row in rows}
+    names = [item.choice(tuple(by_name)) for item in node.items()]
+    if sorted(names) != sorted(by_name):
+        raise node.error(f"name every row once; the table's order is: {', '.join(by_name)}")
+    for at, row in enumerate(rows):
+        for later in rows[at + 1 :]:
+            if names.index(later.check) < names.index(row.check) and not may_swap(row, later):
+                raise node.error(f"{later.check!r} needs what {row.check!r} finds out: it cannot come before it")
+    return tuple(names)
