@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.monitor.witness import WatchedCar, WatchedUnit
+from collections.abc import Mapping
+
+from bench.monitor.watched import WatchedCar, WatchedUnit
 from bench.vehicle_file import GATEWAY, OBD, PlacedEcu, VehicleSpec
 from ecu_sim.profile import EcuProfile
 from ecu_sim.unlock.certificate import CertificateOptions
@@ -11,6 +13,14 @@ from ecu_sim.unlock.sfd import SfdOptions
 from ecu_sim.unlock.sfd2 import Sfd2Options
 from ecu_sim.unlock.signed_seed import SignedSeedOptions
 from vci_driver.car_map import CarMap, EcuEntry, SeedKey, UnlockScheme
+
+UNLOCKED_BY: Mapping[type, UnlockScheme] = {
+    SfdOptions: UnlockScheme.SFD,
+    Sfd2Options: UnlockScheme.SFD2,
+    CertificateOptions: UnlockScheme.CERTIFICATE,
+    SignedSeedOptions: UnlockScheme.SIGNED_SEED,
+    ChallengeResponseOptions: UnlockScheme.CHALLENGE_RESPONSE,
+}
 
 
 def car_map(spec: VehicleSpec) -> CarMap:
@@ -49,7 +59,9 @@ def watched_car(spec: VehicleSpec, *, ours: bool = True, audited: bool = True) -
                 reset_ends_grant=not isinstance(ecu.profile.gate, SfdOptions) or ecu.profile.gate.ends_on_reset,
                 terminal_15_ends_grant=getattr(ecu.profile.gate, "ends_on_terminal_15", False),
                 reset_ns=ecu.profile.timing.reset_ns,
+                p2_ns=ecu.profile.timing.p2_ns,
                 signed_changes=isinstance(ecu.profile.gate, Sfd2Options),
+                unjudged_lock=_unjudged(spec.make, ecu),
             )
             for ecu in placed
         ),
@@ -65,19 +77,23 @@ def watched_car(spec: VehicleSpec, *, ours: bool = True, audited: bool = True) -
     )
 
 
+JUDGED: Mapping[str, tuple[tuple[type, ...], tuple[type, ...]]] = {
+    "vag": ((SfdOptions, Sfd2Options), (SfdOptions, Sfd2Options)),
+    "mercedes": ((CertificateOptions, SignedSeedOptions), ()),
+}
+"""The locks that the witness has rules for, by make: in the gateway, in another unit."""
+
+
+def _unjudged(make: str, ecu: PlacedEcu) -> str:
+    """Return the scheme of a unit's lock that the witness has no rules for there, or nothing."""
+    gate = ecu.profile.gate
+    known = JUDGED[make][0 if ecu.name == GATEWAY else 1]
+    return "" if gate is None or isinstance(gate, known) else UNLOCKED_BY[type(gate)].value
+
+
 def _entry(name: str, profile: EcuProfile, *, for_all: bool) -> EcuEntry:
     """Return a unit as the tester knows it. `for_all`: the gateway holds the lock of all units."""
-    own: UnlockScheme | None = None
-    if isinstance(profile.gate, SfdOptions):
-        own = UnlockScheme.SFD
-    elif isinstance(profile.gate, Sfd2Options):
-        own = UnlockScheme.SFD2
-    elif isinstance(profile.gate, CertificateOptions):
-        own = UnlockScheme.CERTIFICATE
-    elif isinstance(profile.gate, SignedSeedOptions):
-        own = UnlockScheme.SIGNED_SEED
-    elif isinstance(profile.gate, ChallengeResponseOptions):
-        own = UnlockScheme.CHALLENGE_RESPONSE
+    own = None if profile.gate is None else UNLOCKED_BY[type(profile.gate)]
     return EcuEntry(
         name=name,
         title=profile.title,

@@ -460,9 +460,7 @@ class Car:
         for unit in self.units.values():
             if unit.gate is not None:
                 unit.gate.handle_timer(self.world.now_ns)
-        if self.trust.revoked_serials:
-            self.witness.revoked(self.world.now_ns)
-        self.witness.revoked_seeds(self.world.now_ns, self.trust.revoked_tokens)
+        self.witness.revoked(self.world.now_ns, self.trust.revoked_serials, self.trust.revoked_tokens)
 
     @held
     def audit(self, record: AuditRecord) -> None:

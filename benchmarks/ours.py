@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bench.bench import Bench
-from bench.monitor.witness import WatchedCar, WatchedUnit, Witness
+from bench.monitor.watched import WatchedCar, WatchedUnit
+from bench.monitor.witness import Witness
 from benchmarks.measure import Act, seconds
 from ecu_sim.node import EcuNode
 from ecu_sim.profile import Did, EcuProfile

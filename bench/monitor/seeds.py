@@ -16,13 +16,11 @@ KIND = "signed-seed"
 class SeedBook:
     """What was said at the level `level` (None: the car has no such lock)."""
 
-    __slots__ = ("_seed", "level", "opened_by")
+    __slots__ = ("_seed", "level")
 
     def __init__(self, level: int | None) -> None:
         self.level = level
         self._seed: bytes | None = None
-        self.opened_by = ""
-        """What the unlock that opened last is called."""
 
     def is_seed(self, request: bytes) -> bool:
         """Return whether a request (suppress bit taken off) asks for the lock's seed."""
@@ -40,9 +38,12 @@ class SeedBook:
         self._seed = seed
         return False
 
-    def key(self, request: bytes) -> str | None:
-        """Take a key that was not refused; return what the unlock over the last seed is called, None where no seed waited."""
-        seed, self._seed = self._seed, None
-        if seed is None or len(request) != 2 + KEY_LEN:
+    def called(self, request: bytes) -> str | None:
+        """Return what the unlock is called that this key is for: the last seed's. None where no seed waits, or it is no key."""
+        if self._seed is None or len(request) != 2 + KEY_LEN:
             return None
-        return f"{KIND}:{hashlib.sha256(seed).digest()[:ID_LEN].hex()}"
+        return f"{KIND}:{hashlib.sha256(self._seed).digest()[:ID_LEN].hex()}"
+
+    def used(self) -> None:
+        """Learn that a key was taken: its seed waits no more."""
+        self._seed = None

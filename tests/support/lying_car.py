@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from bench.bench import Bench, WitnessViolation
 from scenarios.stage import VehicleChange
 from scenarios.strategy import Goal
+from vci_driver.manual_flow import TOKEN, decode_text
+from vci_driver.portal_client import UnlockWish
+from vci_driver.unlocking import CertificateScheme
+from wire.diag_cert import prove_ownership
+from wire.entropy import SeededEntropy
+from wire.portal_api import UnlockKind
+from wire.token import ALL_SCOPES, Role
 
 GOLF, ECLASS = "vag-golf", "mb-eclass"
 NO_GRANT, OUTLIVED = "answered without a grant", "a grant outlived its window"
@@ -57,3 +66,39 @@ def open_for_ever(bench: Bench, unit: str) -> None:
     gate.grant = lambda now_ns: kept
     gate.allows = lambda scope, now_ns: True
     gate.next_deadline = lambda: None
+
+
+# ---- unlocks by hand, each request as its sender wants it: with the suppress bit, a second time, or to another unit
+
+
+def token_for(bench: Bench, unit: str) -> str:
+    """The token that the back end signs for the unit, over its request of now."""
+    core = bench.tester().core
+    return decode_text(TOKEN, core.sign_request(core.export_request(unit)))[1].hex()
+
+
+class ByHand:
+    """A certificate of the back end's for the gateway, shown and proven by hand."""
+
+    def __init__(self, bench: Bench, **wish: object) -> None:
+        self.bench = bench
+        self.scheme = CertificateScheme(SeededEntropy(random.Random(4)))
+        asked = {
+            "kind": UnlockKind.CERTIFICATE,
+            "make": "mercedes",
+            "vin": bench.car.spec.vin,
+            "ecu_address": 0x20,
+            "role": Role.AFTER_SALES,
+            "scope": int(ALL_SCOPES),
+            "challenge": self.scheme.challenge(None),
+        }
+        self.unlock = bench.tester().core.portal.request_unlock(UnlockWish(**asked | wish))
+
+    def proof(self) -> str:
+        """What follows `29 03`, over the challenge of a certificate that was shown just now."""
+        chain = self.unlock.payload
+        ask(self.bench, "gateway", "10 03")
+        answer = ask(self.bench, "gateway", f"29 01 00 {len(chain):04x} {chain.hex()} 00 00")
+        assert answer[:3] == bytes.fromhex("69 01 11")
+        proof = prove_ownership(self.scheme._private_key, answer[5:-2], self.bench.car.spec.vin, 0x20)
+        return f" {len(proof):04x} {proof.hex()} 00 00"

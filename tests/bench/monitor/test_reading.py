@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from bench.monitor import protected
 from bench.monitor.reassembly import Reassembly
-from bench.monitor.witness import WatchedCar, WatchedUnit, Witness
+from bench.monitor.watched import WatchedCar, WatchedUnit
+from bench.monitor.witness import Witness
 from wire.frame import Frame
 from wire.portal_api import AuditRecord
 

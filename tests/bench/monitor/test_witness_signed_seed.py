@@ -22,7 +22,9 @@ from lying_car import (
     unlocked,
 )
 
+from bench import topology
 from bench.bench import Bench
+from bench.car_facts import watched_car
 from bench.monitor.seeds import SeedBook
 from ecu_sim.unlock.signed_seed import SignedSeedGate
 from scenarios.stage import OutcomeKind, TamperKind
@@ -210,7 +212,7 @@ def test_the_revocation_of_another_unlock_is_no_end() -> None:
     unlocked(bench, "gateway")
     bench.stage.revoke_unlock()
     bench.tester().unlock("gateway")
-    bench.car.witness.revoked_seeds(bench.world.now_ns, frozenset((bytes(16),)))
+    bench.car.witness.revoked(bench.world.now_ns, frozenset(), frozenset((bytes(16),)))
     assert moves(bench)
     assert rules(bench) == set()
 
@@ -261,11 +263,11 @@ def test_a_wrong_key_that_is_not_to_be_answered_opens_no_book() -> None:
     assert rules(bench) == {NO_GRANT}
 
 
-def test_where_the_audit_log_is_not_ours_a_key_is_believed_but_not_one_without_a_seed() -> None:
+def test_where_the_audit_log_is_not_ours_a_key_is_believed_but_not_one_without_a_seed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(topology, "watched_car", lambda spec, **_: watched_car(spec, audited=False))
     bench = on_bench(CCLASS)
-    bench.car.witness.car = type(bench.car.witness.car)(
-        **{name: getattr(bench.car.witness.car, name) for name in bench.car.witness.car.__slots__} | {"audited": False}
-    )
     taking_any_key(bench)
     for way, answer in (("27 0A", "67 0A"), ("27 8A", "")):
         change(bench, terminal_15=False)
@@ -286,8 +288,9 @@ def test_it_says_that_it_verifies_no_signature() -> None:
 def test_the_witness_calls_an_unlock_as_the_back_end_does() -> None:
     book, seed = SeedBook(9), bytes(range(32))
     assert not book.seed(b"\x67\x09" + seed)
-    assert book.key(b"\x27\x0a" + bytes(64)) == f"signed-seed:{seed_id(seed).hex()}"
-    assert book.key(b"\x27\x0a" + bytes(64)) is None, "one key for each seed"
+    assert book.called(b"\x27\x0a" + bytes(64)) == f"signed-seed:{seed_id(seed).hex()}"
+    book.used()
+    assert book.called(b"\x27\x0a" + bytes(64)) is None, "one key for each seed"
 
 
 def test_a_car_without_such_a_lock_has_no_such_level() -> None:
