@@ -83,6 +83,7 @@ class ByHand:
     def __init__(self, bench: Bench, **wish: object) -> None:
         self.bench = bench
         self.scheme = CertificateScheme(SeededEntropy(random.Random(4)))
+        self.public_key = self.scheme.challenge(None)
         asked = {
             "kind": UnlockKind.CERTIFICATE,
             "make": "mercedes",
@@ -90,7 +91,7 @@ class ByHand:
             "ecu_address": 0x20,
             "role": Role.AFTER_SALES,
             "scope": int(ALL_SCOPES),
-            "challenge": self.scheme.challenge(None),
+            "challenge": self.public_key,
         }
         self.unlock = bench.tester().core.portal.request_unlock(UnlockWish(**asked | wish))
 
