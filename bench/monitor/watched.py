@@ -81,7 +81,7 @@ class WatchedCar:
         if any(unit.signed_changes for unit in self.units):
             spots.append("what a signed change says of its role and scope")
         spots += [
-            f"whether {unit.name} is open: it has no rules for a lock of {unit.unjudged_lock} there"
+            f"whether the lock of {unit.name} is open: the witness has no rules for {unit.unjudged_lock} there"
             for unit in self.units
             if unit.unjudged_lock
         ]
