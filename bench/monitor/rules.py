@@ -72,13 +72,13 @@ class Rules:
         elif request.startswith(LOCK):
             self._books.shut(unit.name, heard.now_ns, heard.asked_ns)
         elif unit.name == self.car.gateway and self._unlocks.seeds.is_seed(request):
-            self._says(heard, "the seed", b"\1" if self._unlocks.seeds.seed(heard.answer) else b"\0")
+            self._seed(heard)
         elif unit.name == self.car.gateway and self._unlocks.seeds.is_key(request):
             self._seed_key(heard)
         elif sid == 0x29 and unit.name == self.car.gateway:
             self._authentication(heard)
         elif request.startswith(protected.VAG_STATUS):
-            self._says(heard, "the status", heard.answer[3:4])
+            self._status(heard)
         elif sid == RESET:
             self._require(heard)
             self._books.reset(heard.now_ns, unit.name)
@@ -148,14 +148,26 @@ class Rules:
         self._unlocks.use_up(record)
         self._books[heard.unit.name].begin(self._unlocks.by_key(heard.now_ns, called))
 
-    def _says(self, heard: Heard, what: str, word: bytes) -> None:
-        """A unit says of itself that it is open (01), which must be true; or shut (00), and is taken at its word."""
-        book = self._books[heard.unit.name]
+    def _seed(self, heard: Heard) -> None:
+        """A seed of the gateway's lock: zeros say open, and no fault makes zeros of it; any other says shut."""
+        if self._unlocks.seeds.seed(heard.answer):
+            self._says_open(heard, "the seed")
+        elif not self.frames_may_lie:
+            self._books.shut(heard.unit.name, heard.now_ns, heard.asked_ns)
+
+    def _status(self, heard: Heard) -> None:
+        """A unit's status says open (01), which must be true, or shut (00), and then it is taken at its word."""
+        word = heard.answer[3:4]
         if self.frames_may_lie:
             return
-        if word == b"\0":
+        if word == b"\1":
+            self._says_open(heard, "the status")
+        elif word == b"\0":
             self._books.shut(heard.unit.name, heard.now_ns, heard.asked_ns)
-        elif word == b"\1" and self._books.shut_when_asked(book, heard.asked_ns):
+
+    def _says_open(self, heard: Heard, what: str) -> None:
+        book = self._books[heard.unit.name]
+        if self._books.shut_when_asked(book, heard.asked_ns):
             rule = OUTLIVED if book.ever_open else "says open without a grant"
             self._report(heard.now_ns, rule, heard.unit, f"{what} says open")
 

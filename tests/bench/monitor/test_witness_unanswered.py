@@ -122,6 +122,21 @@ def test_a_silent_token_that_did_not_arrive_may_be_written_again_aloud() -> None
     assert rules(bench) == set()
 
 
+def test_a_silent_token_that_is_written_until_it_arrives_opens_from_then() -> None:
+    bench = at_work(GOLF)
+    token = token_for(bench, "cluster")
+    bench.car.add_fault(FaultRule(kind="drop", bus="body", can_id=0x714))
+    for _ in range(3):
+        ask(bench, "cluster", "31 81 C0 04" + token)
+        bench.sleep(minutes=1)
+    bench.car.clear_faults()
+    assert ask(bench, "cluster", "31 81 C0 04" + token) == b""
+    assert ask(bench, "cluster", "31 81 C0 04" + token) == bytes.fromhex("7F 31 57"), "used before"
+    bench.sleep(minutes=89)
+    assert moves(bench, "cluster")
+    assert rules(bench) == set()
+
+
 def test_an_earlier_grant_stays_believed_beside_one_that_nobody_heard_of() -> None:
     """The silent token did not arrive: what opened before goes on, and proves nothing about the token."""
     bench = at_work(GOLF)
@@ -277,6 +292,18 @@ def test_a_unit_that_says_shut_after_a_silent_end_and_serves_all_the_same_is_cau
     open_for_ever(bench, "cluster")
     assert moves(bench, "cluster")
     assert rules(bench) == {OUTLIVED}
+
+
+def test_a_word_that_a_fault_may_have_changed_shuts_no_book() -> None:
+    bench = on_bench(GOLF)
+    unlocked(bench, "cluster")
+    bench.car.add_fault(FaultRule(kind="corrupt", count=0))
+    gate = bench.car.unit("cluster").gate
+    said, gate.read_did = gate.read_did, lambda did, now_ns: bytes(4)  # as a fault would leave it
+    ask(bench, "cluster", STATUS)
+    gate.read_did = said
+    assert moves(bench, "cluster")
+    assert rules(bench) == set()
 
 
 def test_a_gateway_whose_seed_says_shut_after_a_silent_reset_and_serves_all_the_same_is_caught() -> None:
