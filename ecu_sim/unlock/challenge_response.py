@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ecu_sim.unlock.exchanges import (
     CHALLENGE_LIFETIME_NS,
     DEFAULT_CHALLENGE_LEN,
+    VOIDS_CHALLENGE,
     Choice,
     Exchanges,
     GateFault,
@@ -351,7 +352,7 @@ class ChallengeResponseGate(WithoutIdentifiers):
 
     def handle_event(self, event: GateEvent, now_ns: int) -> None:
         """End the grant where the table says so; a reset or sleep forgets the challenge too."""
-        if event in (GateEvent.ECU_RESET, GateEvent.SLEEP):
+        if event in VOIDS_CHALLENGE:
             self.exchanges.forget()
         if self.grant(now_ns) is not None and self.fates[event] is Fate.ENDED:
             self._end(now_ns, event)

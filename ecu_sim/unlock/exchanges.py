@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn, Protocol
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from ecu_sim.refusal import Refusal
-from ecu_sim.unlock.gate import GateLog
+from ecu_sim.unlock.gate import GateEvent, GateLog
 from wire.authentication import (
     MIN_CHALLENGE_LEN,
     Configuration,
@@ -32,6 +32,8 @@ from wire.uds import AuthenticationTask, Nrc
 Choice = Literal["never", "allowed", "required"]
 DEFAULT_CHALLENGE_LEN = 32
 CHALLENGE_LIFETIME_NS = 30 * NS_PER_S
+VOIDS_CHALLENGE = frozenset((GateEvent.ECU_RESET, GateEvent.SLEEP))
+"""What a challenge does not outlive. It outlives the session: the way to the back end may take longer than S3."""
 
 
 class GateFault(StrEnum):

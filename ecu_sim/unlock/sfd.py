@@ -42,6 +42,9 @@ BASE_FATES: FateTable = {
 """What keeps and what ends an SFD grant; `ends_on_reset` and `ends_on_terminal_15` switch their rows. A token that is revoked
 after it was written stays in force: the unit is offline and learns of it only with the next key set."""
 
+VOIDS_REQUEST = frozenset((GateEvent.ECU_RESET,))
+"""What an outstanding request does not outlive."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SfdOptions:
@@ -253,7 +256,7 @@ class SfdGate(WithoutAuthentication):
         """End the grant where the table says so. Sleep and a reset stop the count of awake time; a reset forgets the nonce."""
         self.grant(now_ns)
         state = self._state
-        if event is GateEvent.ECU_RESET:
+        if event in VOIDS_REQUEST:
             state.nonce = None
         if state.grant is not None and self.fates[event] is Fate.ENDED:
             self._end(now_ns, event)

@@ -39,6 +39,9 @@ DEFAULT_SECURED = frozenset(
 )
 """What SFD protects: writing, output tests, routines (domain facts)."""
 
+VOIDS_REQUEST = frozenset((GateEvent.ECU_RESET,))
+"""What an outstanding request does not outlive."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sfd2Options:
@@ -254,7 +257,7 @@ class Sfd2Gate(WithoutAuthentication):
 
     def handle_event(self, event: GateEvent, now_ns: int) -> None:  # noqa: ARG002 - protocol
         """A reset forgets the outstanding request; nothing else matters to a lock that is never left open."""
-        if event is GateEvent.ECU_RESET:
+        if event in VOIDS_REQUEST:
             self._state.nonce = None
 
     def wake(self, now_ns: int) -> None:
