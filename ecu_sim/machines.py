@@ -108,8 +108,8 @@ class Level(StrEnum):
 
     LOCKED = "locked"
     SEED_GIVEN = "seed given"
-    OPEN = "open"
     WAITING = "delay"
+    OPEN = "open"
 
 
 class LevelInput(StrEnum):
@@ -118,7 +118,8 @@ class LevelInput(StrEnum):
     SEED_ASKED = "requestSeed"
     RIGHT_KEY = "right key"
     WRONG_KEY = "wrong key"
-    LAST_WRONG_KEY = "wrong key that reaches the limit"
+    LAST_WRONG_KEY = "last wrong key"
+    """The one that reaches the limit."""
     DELAY_OVER = "delay over"
     SESSION = "any session change, S3, terminal 15, sleep"
     RESET = "reset, supply lost"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from diagrams import DIAGRAMS, table  # noqa: E402
 
 from ecu_sim.dtc_monitors import HIGH_SUPPLY_MV, LOW_SUPPLY_MV, MONITORS  # noqa: E402
 from ecu_sim.dtc_status import TRANSITIONS as STATUS_TRANSITIONS  # noqa: E402
@@ -30,13 +32,7 @@ from sgw_sim.arming import TRANSITIONS  # noqa: E402
 from sgw_sim.profile import FOLDER, load_gateway  # noqa: E402
 from wire.uds import nrc_name  # noqa: E402
 
-MARK = re.compile(r"(<!-- made from the code: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+MARK = re.compile(r"(<!-- made from the code: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def _parameter(param: Param) -> str:
@@ -196,6 +192,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "dtc-status": dtc_status,
     "dtc-reports": dtc_reports,
     "dtc-monitors": dtc_monitors,
+    **DIAGRAMS,
 }
 
 

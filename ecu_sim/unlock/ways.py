@@ -32,9 +32,9 @@ class At(StrEnum):
 
     LOCKED = "locked"
     ASKED = "asked"
+    DELAY = "delay"
     OPEN = "open"
     OPEN_ASKED = "open, asked again"
-    DELAY = "delay"
 
 
 class Does(StrEnum):
@@ -301,7 +301,7 @@ SIGNED_SEED = Scheme(
         Does.ASKS_WRONG: "requestSeed of another length",
         Does.PROVES: "key for the seed",
         Does.PROVES_WRONG: "wrong key",
-        Does.PROVES_WRONG_AT_LAST: "wrong key that reaches the limit",
+        Does.PROVES_WRONG_AT_LAST: "last wrong key",
         Does.PROVES_UNREADABLY: "key of another length",
         Does.IS_LATE: "seed too old",
         Does.SITS_DELAY_OUT: "delay over",

@@ -33,6 +33,7 @@ DOCUMENTS = (
     "docs/drivers.md",
     "docs/benches.md",
     "docs/serve.md",
+    "docs/machines.md",
 )
 FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FROM_THE_CHECKOUT = ("source ", "tools/")
@@ -128,7 +129,9 @@ def test_every_command_of_the_document_does_what_it_says(document: str, tmp_path
                 run(command, tmp_path, runtime)
                 count += 1
         else:
-            assert language in {"text", "yaml", "python", "ini"}, f"a block in {language} is neither file nor command"
+            assert language in {"text", "yaml", "python", "ini", "mermaid"}, (
+                f"a block in {language} is neither file nor command"
+            )
     assert count, f"{document} has no command: take it off the list"
 
 
