@@ -37,7 +37,7 @@ class Edge:
 Names = Mapping[str, str]
 """Each state's own name, the first first, and the words for it."""
 
-LABEL_WIDTH = 25
+LABEL_WIDTH = 24
 """Characters: what Mermaid's own 200 pixels hold."""
 TESTERS_EVENTS = frozenset((GateEvent.LOCK_COMMAND, GateEvent.DE_AUTHENTICATE))
 """Events that are something the tester does: they stand among the ways."""
