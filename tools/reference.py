@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+from uds_reference import TABLES as UDS_TABLES  # noqa: E402
 
 from diagrams import DIAGRAMS, table  # noqa: E402
 
@@ -193,6 +196,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "dtc-reports": dtc_reports,
     "dtc-monitors": dtc_monitors,
     **DIAGRAMS,
+    **{name: partial(made, table) for name, made in UDS_TABLES.items()},
 }
 
 

@@ -34,6 +34,7 @@ DOCUMENTS = (
     "docs/benches.md",
     "docs/serve.md",
     "docs/machines.md",
+    "docs/uds.md",
 )
 FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FROM_THE_CHECKOUT = ("source ", "tools/")
