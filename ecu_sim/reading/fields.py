@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -17,6 +17,16 @@ from wire.uds import Nrc
 
 _HEX_KEY = re.compile(r"[0-9A-Fa-f]{1,8}")
 _ACCESS_KEYS = ("sessions", "security", "scope", "conditions", "secured")
+_ACCESSES = (
+    (("services",), ("access",)),
+    (("dids",), ("read", "write")),
+    (("routines",), ("access",)),
+    (("outputs",), ("access", "read")),
+    (("session_rules",), ("access",)),
+    (("memory", "regions"), ("read", "write", "download", "upload")),
+    (("files", "directories"), ("read", "write")),
+)
+"""Where in a profile somebody may do something."""
 SCOPES = {str(scope.name).lower(): scope for scope in Scope}
 NRCS = tuple(Nrc.__members__)
 NO_WORDS: Mapping[Any, Callable[[Node], object]] = {}
@@ -96,6 +106,19 @@ def read_level(node: Node) -> int:
     if level % 2 == 0:
         raise node.error(f"a level is named by its odd request number, not {level:02X}")
     return level
+
+
+def accesses_in(node: Node) -> Iterator[tuple[str, Node]]:
+    """Yield every place of a profile that says who may do something, with the section it stands in."""
+    for table, keys in _ACCESSES:
+        entries: Node | None = node
+        for part in table:
+            entries = entries.get(part) if entries is not None and isinstance(entries.value, dict) else None
+        for entry in entries.mapping().values() if entries else ():
+            for key in keys:
+                access = entry.value.get(key) if isinstance(entry.value, dict) else None
+                if access is not None and isinstance(access.value, dict):
+                    yield table[0], access
 
 
 def read_options(node: Node, kind: type[Options], words: Mapping[Any, Callable[[Node], object]] = NO_WORDS) -> Options:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from ecu_sim.reading.fields import hex_keyed, read_level, read_nrc, read_options
+from ecu_sim.reading.fields import accesses_in, hex_keyed, read_level, read_nrc, read_options
 from ecu_sim.unlock.certificate import CertificateOptions
 from ecu_sim.unlock.challenge_response import ChallengeResponseOptions
 from ecu_sim.unlock.exchanges import Choice, GateFault
@@ -18,6 +18,8 @@ from wire.strict_yaml import Node
 from wire.uds import Nrc, Service
 
 LEVEL_MAX = 0x7D
+NOT_OF_OBJECTS = ("services", "session_rules")
+"""Sections whose access is asked before a request has named an object: no question there asks how it came."""
 GateOptions = SfdOptions | Sfd2Options | CertificateOptions | SignedSeedOptions | ChallengeResponseOptions
 _GATES: Mapping[str, type[GateOptions]] = {
     "sfd": SfdOptions,
@@ -61,20 +63,16 @@ def _check_secured(node: Node, verifies: Node | None) -> None:
         raise verifies.error(
             "each change comes through service 84: list it under 'services', or nothing opens this lock"
         )
-    for access in _accesses(node):
-        secured = access.value.get("secured") if isinstance(access.value, dict) else None
-        if secured is not None and secured.boolean() and offered is None:
+    for section, access in accesses_in(node):
+        secured = access.get("secured")
+        if secured is None or not secured.boolean():
+            continue
+        if section in NOT_OF_OBJECTS:
+            raise secured.error(
+                "what is secured is an identifier, a routine, an output, a region or a directory: say it there"
+            )
+        if offered is None:
             raise secured.error("this unit has no service 84: nobody could ever reach it")
-
-
-def _accesses(node: Node) -> Iterator[Node]:
-    for table, keys in (("dids", ("read", "write")), ("routines", ("access",))):
-        entries = node.get(table)
-        for entry in entries.mapping().values() if entries else ():
-            for key in keys:
-                access = entry.value.get(key) if isinstance(entry.value, dict) else None
-                if access is not None:
-                    yield access
 
 
 def _check_level(node: Node, gate: Node, options: SignedSeedOptions) -> None:

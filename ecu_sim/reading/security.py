@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ecu_sim.profile import SecurityLevel
-from ecu_sim.reading.fields import each, read_number, read_sessions
+from ecu_sim.reading.fields import accesses_in, each, read_number, read_sessions
 from wire.durations import read_duration
 from wire.seed_key import ALGORITHMS
 from wire.strict_yaml import Node
@@ -21,18 +21,6 @@ def read(node: Node) -> dict[str, Any]:
     access = node.get("security_access")
     word = access.choice(("none", "after_grant")) if access else "none"
     return {"security": levels, "security_access": word}
-
-
-_ACCESSES = (
-    (("services",), ("access",)),
-    (("dids",), ("read", "write")),
-    (("routines",), ("access",)),
-    (("outputs",), ("access", "read")),
-    (("session_rules",), ("access",)),
-    (("memory", "regions"), ("read", "write", "download", "upload")),
-    (("files", "directories"), ("read", "write")),
-)
-"""Where in a profile somebody may do something."""
 
 
 def _security(node: Node, level: int) -> SecurityLevel:
@@ -53,14 +41,8 @@ def _security(node: Node, level: int) -> SecurityLevel:
 
 def _check_levels(node: Node, security: Mapping[int, SecurityLevel]) -> None:
     """Refuse an access that demands a 0x27 level which the unit does not have: nobody could ever meet it."""
-    for table, keys in _ACCESSES:
-        entries: Node | None = node
-        for part in table:
-            entries = entries.get(part) if entries is not None and isinstance(entries.value, dict) else None
-        for entry in entries.mapping().values() if entries else ():
-            for key in keys:
-                access = entry.value.get(key) if isinstance(entry.value, dict) else None
-                level = access.value.get("security") if access and isinstance(access.value, dict) else None
-                if level is not None and level.value not in security:
-                    there = ", ".join(f"{number:02X}" for number in security) or "none"
-                    raise level.error(f"no level {level.value:02X} under 'security'; there are: {there}")
+    for _, access in accesses_in(node):
+        level = access.get("security")
+        if level is not None and level.value not in security:
+            there = ", ".join(f"{number:02X}" for number in security) or "none"
+            raise level.error(f"no level {level.value:02X} under 'security'; there are: {there}")

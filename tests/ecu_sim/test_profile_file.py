@@ -101,6 +101,19 @@ def test_a_unit_of_ones_own_may_have_sfd2(tmp_path: Path) -> None:
             },
             "dids.0600.write.secured: this unit has no service 84",
         ),
+        (
+            {
+                "services": "  2E:\n",
+                "gate": "gate: {scheme: sfd}\n",
+                "rest": 'outputs:\n  "0B01": {value: "00", access: {secured: true}}\n',
+            },
+            "outputs.0B01.access.secured: this unit has no service 84",
+        ),
+        ({"services": "  2E: {access: {secured: true}}\n  84:\n"}, "services.2E.access.secured: what is secured is an"),
+        (
+            {"rest": 'session_rules:\n  "03": {access: {secured: true}}\n'},
+            "session_rules.03.access.secured: what is secured is an",
+        ),
         ({"gate": "gate: {scheme: sfd2, nonce_lifetime: 0 s}\n"}, "can never be opened"),
         ({"gate": "gate: {scheme: sfd2, secured_services: [0x1FF]}\n"}, "secured_services"),
         ({"gate": "gate: {scheme: sfd2, secured_service: [0x2E]}\n"}, "secured_services"),
