@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from uds_reference import TABLES as UDS_TABLES  # noqa: E402
-
 from diagrams import DIAGRAMS, table  # noqa: E402
+from uds_reference import TABLES as UDS_TABLES  # noqa: E402
 
 from ecu_sim.dtc_monitors import HIGH_SUPPLY_MV, LOW_SUPPLY_MV, MONITORS  # noqa: E402
 from ecu_sim.dtc_status import TRANSITIONS as STATUS_TRANSITIONS  # noqa: E402
