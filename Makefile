@@ -44,8 +44,8 @@ benchmark-vcan: venv ## the served car beside plain CAN sockets on vcan, as rati
 soak: venv ## serve a car for an hour under load: memory, lateness and traces stay bounded
 	@WITH_VCAN_TIMEOUT=$$(($${SOAK_S:-3600} + 600)) tools/with-vcan -- $(PY) -m benchmarks.soak $${SOAK_S:-3600}
 
-judges: venv ## only what foreign stacks and published vectors decide
-	@$(PY) -m pytest -m judge
+judges: venv ## only what foreign stacks and published vectors decide, and a table of what they said
+	@$(PY) -m pytest -m judge -n $${PYTEST_WORKERS:-2}
 
 lock: venv ## renew requirements.lock from pyproject.toml
 	@$(PY) tools/relock.py

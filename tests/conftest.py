@@ -18,7 +18,7 @@ if (
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci")
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "judge_table"]
 
 
 @pytest.hookimpl(wrapper=True)

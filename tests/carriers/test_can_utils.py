@@ -17,7 +17,7 @@ from wire.trace import Trace
 from wire.trace_files import write_all
 from wire.world import World
 
-pytestmark = [pytest.mark.vcan, pytest.mark.judge, pytest.mark.realtime]
+pytestmark = [pytest.mark.vcan, pytest.mark.judge("can-utils"), pytest.mark.realtime]
 SPELLED = {
     "714#023E00": Frame(0x714, b"\x02\x3e\x00"),
     "000#": Frame(0x000, b""),

@@ -16,7 +16,7 @@ from wire.endpoint import Endpoint
 from wire.isotp_door import Failed, IsoTpOptions, Received, Sent
 from wire.isotp_stack import IsoTpStack
 
-pytestmark = [pytest.mark.kernel_isotp, pytest.mark.judge, pytest.mark.realtime]
+pytestmark = [pytest.mark.kernel_isotp, pytest.mark.judge("Linux's ISO-TP"), pytest.mark.realtime]
 OURS, THEIRS = 0x714, 0x77E
 IDS = ("-s", f"{THEIRS:X}", "-d", f"{OURS:X}")
 CASES = pytest.mark.parametrize(

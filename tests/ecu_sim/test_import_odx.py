@@ -99,7 +99,7 @@ def value_at(tree: Any, path: list[str]) -> Any:
     return tree
 
 
-@pytest.mark.judge
+@pytest.mark.judge("odxtools")
 def test_every_answer_is_read_by_odxtools_as_the_value_that_was_set(
     pdx: Path, given: ProfileDocument, tmp_path: Path
 ) -> None:
@@ -123,7 +123,7 @@ def test_every_answer_is_read_by_odxtools_as_the_value_that_was_set(
     assert seen == len(GIVEN)
 
 
-@pytest.mark.judge
+@pytest.mark.judge("odxtools")
 @pytest.mark.parametrize(
     ("service", "request_values"),
     [
@@ -151,7 +151,7 @@ def test_every_service_is_answered_positively_and_decodes(
     assert decoded.coding_object.short_name == f"PR_{service}"
 
 
-@pytest.mark.judge
+@pytest.mark.judge("odxtools")
 def test_refusals_decode_as_the_negative_responses_of_the_document(pdx: Path, given: ProfileDocument) -> None:
     layer = odxtools.load_file(pdx, use_weakrefs=False).ecu_variants.Door
     ecu = ecu_of(given)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import udsoncan
 from authenticating_unit import CLIENT_CHALLENGE, EPHEMERAL, AcrUnit, ApceUnit
-from scapy.contrib.automotive.uds import UDS, UDS_AUTH, UDS_AUTHPR
-from scapy.packet import NoPayload
+from own_client import Straight, client_of
+from scapy.contrib.automotive.uds import UDS, UDS_AUTHPR
+from uds_judges import judge
 from udsoncan.services import Authentication
 from udsoncan.services.Authentication import AuthenticationReturnParameter as Returned
 from unlock_forge import chain, leaf, owner_key
@@ -17,34 +17,18 @@ from wire.authentication import Party, public_bytes
 from wire.challenge_response import Crypto
 from wire.diag_cert import prove_exchange
 
-pytestmark = pytest.mark.judge
+pytestmark = pytest.mark.judge("scapy and udsoncan")
 Task = Authentication.AuthenticationTask
 
 
-def rebuilt(payload: bytes, layer: type) -> object:
-    """Dissect with scapy; each field again from its value, lengths counted anew, must give the same bytes."""
-    packet = UDS(payload)
-    inner = packet.payload
-    assert isinstance(inner, layer), payload.hex(" ")
-    assert isinstance(inner.payload, NoPayload), payload.hex(" ")
-    values = {name: value for name, value in inner.fields.items() if not name.startswith("lengthOf")}
-    again = UDS(service=payload[0]) / layer(**values)
-    assert bytes(again) == payload
-    return inner
-
-
 def ask(unit: ApceUnit | AcrUnit, **request: object) -> Authentication.ResponseData:
-    """Let udsoncan build a request and read the answer; let scapy read both."""
-    asked = Authentication.make_request(**request).get_payload()
-    rebuilt(asked, UDS_AUTH)
-    answer = unit.ask(asked)
-    said = rebuilt(answer, UDS_AUTHPR)
-    assert said.answers(UDS(asked).payload)
-    response = udsoncan.Response.from_payload(answer)
-    assert response.positive, answer.hex(" ")
-    data = Authentication.interpret_response(response).service_data
+    """Let udsoncan's client ask and read the answer; scapy reads both."""
+    with client_of(lambda payload: [unit.ask(payload)]) as client:
+        data = client.authentication(**request).service_data
+        assert isinstance(client.conn, Straight)
+        asked, (answer,) = client.conn.talks[-1]
     assert data.authentication_task_echo == asked[1]
-    assert said.returnValue == data.return_value
+    assert UDS(answer)[UDS_AUTHPR].returnValue == data.return_value
     return data
 
 
@@ -133,3 +117,21 @@ def test_both_judges_read_the_whole_talk(talk: str, configuration: int) -> None:
 def test_every_code_from_0x50_to_0x5d_is_one_that_udsoncan_knows_for_the_service() -> None:
     known = {int(code) for code in Authentication.supported_negative_response}
     assert set(range(0x50, 0x5E)) <= known
+
+
+def test_both_judges_read_every_refusal_of_authentication() -> None:
+    """Of a tester that shows no certificate, proves nothing, or asks for what the unit does not offer."""
+    for unit, requests in (
+        (
+            ApceUnit(),
+            ("29 03 00 01 00 00 00", "29 01 00 00 01 00 00 00", "29 04 00 01 00 01 00", "29 05 00" + "00" * 16),
+        ),
+        (
+            AcrUnit(),
+            ("29 05 00" + "00" * 16, "29 06" + "00" * 16 + "00 01 00 00 01 00 00 01 00", "29 01 00 00 01 00 00 00"),
+        ),
+    ):
+        for request in map(bytes.fromhex, requests):
+            answer = unit.ask(request)
+            assert answer[:2] == b"\x7f\x29"
+            judge(request, [answer])

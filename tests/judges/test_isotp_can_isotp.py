@@ -18,7 +18,7 @@ from wire.frame import EXTENDED, FD_LENGTHS, Frame
 from wire.isotp_door import IsoTpOptions
 from wire.world import World
 
-pytestmark = pytest.mark.judge
+pytestmark = pytest.mark.judge("can-isotp")
 S = 10**9
 MS = 10**6
 BITS_11 = (0x7E0, 0x7E8)

@@ -18,7 +18,7 @@ from wire.frame import EXTENDED, Frame
 from wire.isotp_door import IsoTpOptions
 from wire.world import World
 
-pytestmark = pytest.mark.judge
+pytestmark = pytest.mark.judge("scapy's ISO-TP")
 S = 10**9
 BITS_11 = (0x7E0, 0x7E8)
 BITS_29 = (EXTENDED | 0x18DA10F1, EXTENDED | 0x18DAF110)

@@ -20,7 +20,7 @@ from scenarios.stage import RestBusChange
 from wire.can_bus import CanBus
 from wire.frame import Frame
 
-pytestmark = pytest.mark.judge
+pytestmark = pytest.mark.judge("cantools")
 SHIPPED = {"vag-golf": "vag", "mb-eclass": "mercedes", "mb-cclass": "mercedes"}
 SEEN_AS = {
     "vag": {

@@ -3,80 +3,32 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from ecu_bench import Ecu, S
+from own_client import Straight, asking, client_of
 from scapy.contrib.automotive.uds import UDS, UDS_RD, UDS_RDPR, UDS_RFT, UDS_RFTPR, UDS_RMBA, UDS_RU, UDS_TD, UDS_WMBA
 from storage_unit import APPLICATION, Programmer, unit
 from uds_judges import judge
-from udsoncan import DataFormatIdentifier, Filesize, MemoryLocation, Request
+from udsoncan import DataFormatIdentifier, Filesize, MemoryLocation
 from udsoncan.client import Client
-from udsoncan.configs import default_client_config
-from udsoncan.connections import BaseConnection
 from udsoncan.exceptions import NegativeResponseException
 from udsoncan.services import RequestFileTransfer
 
-pytestmark = pytest.mark.judge
+pytestmark = pytest.mark.judge("scapy and udsoncan")
 RAM = MemoryLocation(0x1000, 16, address_format=32, memorysize_format=32)
 Modes = RequestFileTransfer.ModeOfOperation
 
 
-class Direct(BaseConnection):
-    """udsoncan's connection straight to a server; time goes by while it works. Every talk is judged at the end."""
-
-    def __init__(self, ecu: Ecu) -> None:
-        super().__init__("direct")
-        self.ecu = ecu
-        self.talks: list[tuple[bytes, list[bytes]]] = []
-        self._answers: list[bytes] = []
-
-    def open(self) -> Direct:
-        return self
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def is_open(self) -> bool:
-        return True
-
-    def empty_rxqueue(self) -> None:
-        self._answers.clear()
-
-    def specific_send(self, payload: bytes, timeout: float | None = None) -> None:
-        first = self.ecu.ask(payload)
-        answers = [first] if first else []
-        while self.ecu.server.busy:
-            due_ns = self.ecu.server.next_deadline()
-            assert due_ns is not None
-            answers += [answer for _, answer in self.ecu.run_for(due_ns - self.ecu.now_ns)]
-        self._answers += [bytes.fromhex(answer) for answer in answers]
-        self.talks.append((payload, list(self._answers)))
-
-    def specific_wait_frame(self, timeout: float | None = None) -> bytes:
-        return self._answers.pop(0)
-
-    def judge(self) -> None:
-        for request, answers in self.talks:
-            if request[:2] == b"\x38\x06":  # scapy does not know resumeFile
-                assert Request.from_payload(request).get_payload() == request
-            else:
-                judge(request, answers)
+@pytest.fixture
+def ecu() -> Ecu:
+    return unit().extended()
 
 
 @pytest.fixture
-def direct() -> Iterator[Direct]:
-    connection = Direct(unit())
-    yield connection
-    connection.judge()
-
-
-@pytest.fixture
-def client(direct: Direct) -> Client:
-    config = {**default_client_config, "request_timeout": None, "p2_timeout": None, "use_server_timing": False}
-    opened = Client(direct, config=config)
-    direct.ecu.extended()
-    return opened
+def client(ecu: Ecu) -> Client:
+    return client_of(asking(ecu))
 
 
 def moved(client: Client, data: bytes, per_block: int = 128) -> None:
@@ -135,13 +87,14 @@ def test_refusals_are_read_as_what_they_are(client: Client, act: Callable[[Clien
     assert refused.value.response.code == nrc
 
 
-def test_a_slow_block_is_waited_for(client: Client, direct: Direct) -> None:
+def test_a_slow_block_is_waited_for(client: Client) -> None:
     client.request_download(MemoryLocation(0x3000, 128, 32, 32))
     moved(client, bytes(128))
-    assert direct.talks[-1][1][0] == bytes.fromhex("7F 36 78")
+    assert isinstance(client.conn, Straight)
+    assert client.conn.talks[-1][1][0] == bytes.fromhex("7F 36 78")
 
 
-def test_every_mode_of_a_file_transfer(client: Client, direct: Direct) -> None:
+def test_every_mode_of_a_file_transfer(client: Client, ecu: Ecu) -> None:
     listing = client.read_dir("/log").service_data
     assert (listing.moop_echo, listing.max_length, listing.dirinfo_length) == (Modes.ReadDir, 130, 13)
     assert fetched(client, 13) == b"trace.txt 14\n"
@@ -152,8 +105,8 @@ def test_every_mode_of_a_file_transfer(client: Client, direct: Direct) -> None:
     added = client.add_file("/log/new", filesize=Filesize(uncompressed=300, width=4)).service_data
     assert (added.moop_echo, added.max_length) == (Modes.AddFile, 130)
     moved(client, b"a" * 128)
-    direct.ecu.run_for(6 * S)
-    direct.ecu.extended()
+    ecu.run_for(6 * S)
+    ecu.extended()
     resumed = client.resume_file("/log/new", filesize=300).service_data
     assert (resumed.moop_echo, resumed.fileposition) == (Modes.ResumeFile, 128)
     moved(client, b"b" * 172)
@@ -167,16 +120,15 @@ def test_every_mode_of_a_file_transfer(client: Client, direct: Direct) -> None:
     assert client.delete_file("/log/new").service_data.moop_echo == Modes.DeleteFile
 
 
-def test_udsoncan_flashes_the_unit(direct: Direct) -> None:
-    programmer = Programmer(direct.ecu)
+def test_both_judges_read_a_whole_flash_process() -> None:
+    ecu = unit()
+    programmer, ask = Programmer(ecu), asking(ecu)
     programmer.enter()
     for request in programmer.requests():
-        direct.specific_send(request)
-        assert direct.specific_wait_frame() or True
-        direct.empty_rxqueue()
-    direct.specific_send(b"\x11\x01")
-    direct.ecu.run_for(S)
-    assert direct.ecu.ask("22 F1 89") == "62 F1 89 30 30 30 32"
+        judge(request, ask(request))
+    judge(b"\x11\x01", ask(b"\x11\x01"))
+    ecu.run_for(S)
+    assert ecu.ask("22 F1 89") == "62 F1 89 30 30 30 32"
 
 
 def test_scapy_builds_what_the_unit_takes_and_takes_apart_what_it_answers() -> None:

@@ -7,23 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import udsoncan
 from dtc_unit import BOOST, BRAKE, DOOR, OBD, SAFETY, SENSOR, SUPPLY, DtcUnit
-from scapy.contrib.automotive.uds import UDS
-from scapy.packet import Raw
+from own_client import asking, client_of
 from udsoncan import DidCodec, Dtc
 from udsoncan.client import Client
-from udsoncan.connections import BaseConnection
 from udsoncan.exceptions import InvalidResponseException, NegativeResponseException
 
 from ecu_sim.dtc_memory import TestResult
 
-pytestmark = pytest.mark.judge
+pytestmark = pytest.mark.judge("scapy and udsoncan")
 ALL = 0xFF
-SCAPY_LEAVES = {0x05, 0x16, 0x17, 0x18, 0x19, 0x1A, 0x42, 0x55, 0x56}
-"""Reports whose answer scapy has no fields for: it keeps their bytes."""
-SCAPY_MISREADS = b"\x19\x03"
-"""scapy wants a code and a record number in this request; py-uds, iso14229 and a footnote that udsoncan quotes say none."""
 
 
 class Whole(DidCodec):
@@ -42,65 +35,19 @@ class Whole(DidCodec):
         return self.size
 
 
-class Wire(BaseConnection):
-    """Requests go straight into the server; each talk is kept for scapy."""
-
-    def __init__(self, unit: DtcUnit) -> None:
-        super().__init__("unit")
-        self.unit = unit
-        self.talks: list[tuple[bytes, bytes]] = []
-        self.answer = b""
-
-    def specific_send(self, payload: bytes, timeout: float | None = None) -> None:
-        self.answer = bytes.fromhex(self.unit.ask(payload))
-        self.talks.append((payload, self.answer))
-
-    def specific_wait_frame(self, timeout: float | None = None) -> bytes:
-        return self.answer
-
-    def open(self) -> Wire:
-        return self
-
-    def close(self) -> None:
-        pass
-
-    def empty_rxqueue(self) -> None:
-        pass
-
-    def is_open(self) -> bool:
-        return True
-
-
 @contextmanager
 def talking(edition: int = 2020) -> Iterator[Client]:
     """Let udsoncan talk to a unit in which boost pressure, brake and door fail and the sensor is about to; scapy reads along."""
     unit = DtcUnit(edition=edition).fails(BOOST, BRAKE, DOOR)
     unit.server.report_trouble(SENSOR, TestResult.PREFAILED, 0)
-    config: dict[str, Any] = dict(udsoncan.configs.default_client_config)
-    config |= {
-        "data_identifiers": {0x1001: Whole(3), 0x1002: Whole(2), 0xF186: Whole(1)},
-        "extended_data_size": dict.fromkeys((BOOST, BRAKE, DOOR, SENSOR, SUPPLY), 1),
-        "standard_version": edition,
-        "tolerate_zero_padding": False,
-    }
-    wire = Wire(unit)
-    with Client(wire, config=config) as client:
+    with client_of(
+        asking(unit),
+        data_identifiers={0x1001: Whole(3), 0x1002: Whole(2), 0xF186: Whole(1)},
+        extended_data_size=dict.fromkeys((BOOST, BRAKE, DOOR, SENSOR, SUPPLY), 1),
+        standard_version=edition,
+        tolerate_zero_padding=False,
+    ) as client:
         yield client
-    for request, answer in wire.talks:
-        scapy_reads(request, answer)
-
-
-def scapy_reads(request: bytes, answer: bytes) -> None:
-    for payload in (request, answer):
-        packet = UDS(payload)
-        rebuilt = packet.copy()
-        rebuilt.clear_cache()
-        assert bytes(rebuilt) == payload, payload.hex(" ")
-    if answer[0] == 0x59 and request != SCAPY_MISREADS:
-        said = UDS(answer)
-        assert said.answers(UDS(request)), f"{answer.hex(' ')} to {request.hex(' ')}"
-        kept = said.getlayer(Raw)
-        assert kept is None or answer[1] in SCAPY_LEAVES or (answer[1] == 0x04 and kept.underlayer is None)
 
 
 def codes(answer: Any) -> dict[int, int]:

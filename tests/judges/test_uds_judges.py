@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from judge_ledger import LEDGER
 from recorded_talk import Recorder
 from uds_judges import judge
-from udsoncan import AsciiCodec
+from udsoncan import AsciiCodec, Request, Response
 from udsoncan.client import Client
 from udsoncan.exceptions import NegativeResponseException
 from udsoncan.services import ControlDTCSetting, DiagnosticSessionControl, ECUReset
@@ -20,7 +21,7 @@ from scenarios.stage import VehicleChange
 from vci_driver.uds_connection import UdsonConnection
 from wire.uds import Nrc
 
-pytestmark = pytest.mark.judge
+pytestmark = pytest.mark.judge("scapy and udsoncan")
 
 
 # With frames lost on the way a recording at the socket is not what either side read.
@@ -36,6 +37,14 @@ def test_scapy_and_udsoncan_read_every_message_of_the_library(scenario: object) 
         judge(request, answers)
 
 
+class Noted(UdsonConnection):
+    """Our connection; each call is noted for the ledger."""
+
+    def send(self, data: bytes | Request | Response, timeout: float | None = None) -> None:
+        LEDGER.call((data if isinstance(data, bytes) else data.get_payload())[0])
+        super().send(data, timeout)
+
+
 class Open:
     """A car whose cluster is unlocked, and udsoncan's own client for it, not our faster one."""
 
@@ -49,7 +58,7 @@ class Open:
 
     def client(self, ecu: str) -> Client:
         tester = self.bench.tester()
-        return Client(UdsonConnection(tester.link, ecu), config=tester.ecu(ecu).config)
+        return Client(Noted(tester.link, ecu), config=tester.ecu(ecu).config)
 
     def close(self) -> None:
         for request, answers in self.recorder.talks():

@@ -204,6 +204,11 @@ class Unit:
 
     def ask(self, payload: bytes, *, functional: bool) -> list[str]:
         """Return what is heard within a second, shortened: a refusal whole, of a positive answer its first byte."""
+        answers = self.answers(payload, functional=functional)
+        return [(answer if answer[0] == 0x7F else answer[:1]).hex(" ").upper() for answer in answers]
+
+    def answers(self, payload: bytes, *, functional: bool = False) -> list[bytes]:
+        """Return what is heard within a second."""
         server, outputs = self.server, self.server.outputs
         server.receive(payload, functional, 0)
         for _ in range(20):
@@ -211,11 +216,9 @@ class Unit:
             if not server.busy or due_ns is None:
                 break
             server.handle_timer(due_ns)
-        heard = []
-        while outputs:
-            answer = outputs.popleft()
-            heard.append((answer if answer[0] == 0x7F else answer[:1]).hex(" ").upper())
-        self.touched |= not heard or heard[-1][:2] != "7F"
+        heard = list(outputs)
+        outputs.clear()
+        self.touched |= not heard or heard[-1][0] != 0x7F
         return heard
 
 

@@ -201,7 +201,7 @@ PATHS: list[tuple[str, bool, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
 ]
 
 
-@pytest.mark.judge
+@pytest.mark.judge("OpenSSL")
 @pytest.mark.skipif(openssl is None, reason="openssl is not installed")
 @pytest.mark.parametrize(
     ("good", "first", "second", "third"), [row[1:] for row in PATHS], ids=[row[0] for row in PATHS]

@@ -12,6 +12,7 @@ from wire.seed_key import ALGORITHMS, compute_key, key_len
 from wire.world import World
 
 
+@pytest.mark.judge("RFC 4231")
 def test_hmac_keys_are_the_head_of_the_rfc_vector() -> None:
     """RFC 4231 test case 2: key "Jefe", data "what do ya want for nothing?"; the level is the first byte of the data."""
     level, seed = ord("w"), b"hat do ya want for nothing?"

@@ -113,7 +113,7 @@ def test_no_text_raises_anything_but_the_documented_error(uri: str) -> None:
 # ---- the clock
 
 
-@pytest.mark.judge
+@pytest.mark.judge("RFC 6238")
 @pytest.mark.parametrize(
     ("utc_s", "code"),
     [

@@ -209,7 +209,7 @@ def test_a_notifier_waits_in_an_event_loop_without_a_thread(car: Served, obd: ca
     assert asyncio.run(ask()) == [ANSWER] * 3
 
 
-@pytest.mark.judge
+@pytest.mark.judge("foreign testers")
 def test_can_isotp_reads_the_vin_through_it(car: Served, obd: can.BusABC) -> None:
     notifier = can.Notifier(obd, [], timeout=0.05)
     address = isotp.Address(isotp.AddressingMode.Normal_11bits, txid=GATEWAY, rxid=ANSWER)
@@ -225,7 +225,7 @@ def test_can_isotp_reads_the_vin_through_it(car: Served, obd: can.BusABC) -> Non
         notifier.stop()
 
 
-@pytest.mark.judge
+@pytest.mark.judge("foreign testers")
 def test_scapys_uds_reads_the_vin_through_it(car: Served) -> None:
     from scapy.contrib.automotive.uds import UDS, UDS_RDBI
     from scapy.contrib.cansocket_python_can import PythonCANSocket

@@ -58,7 +58,7 @@ def test_a_foreign_implementations_refusal_stands_inside_a_positive_answer() -> 
     assert message.encode() == REFUSED_INSIDE
 
 
-@pytest.mark.judge
+@pytest.mark.judge("scapy and udsoncan")
 @pytest.mark.parametrize(("wire", "kind"), [(REQUEST, UDS_SDT), (REFUSED_INSIDE, UDS_SDTPR)])
 def test_scapy_finds_the_same_fields(wire: bytes, kind: type) -> None:
     """But for the administrative parameter, whose bits it counts from the other end."""

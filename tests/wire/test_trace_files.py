@@ -88,7 +88,7 @@ def test_any_recording_reads_back_to_the_same_frames_buses_and_times(
         assert list(read_trace(write(folder / "x", name, records))) == expected(name, records), name
 
 
-@pytest.mark.judge
+@pytest.mark.judge("python-can")
 @settings(max_examples=60)
 @given(recordings)
 def test_python_can_reads_any_recording(tmp_path_factory: pytest.TempPathFactory, records: list[FrameRecord]) -> None:
@@ -102,7 +102,7 @@ def test_python_can_reads_any_recording(tmp_path_factory: pytest.TempPathFactory
             assert abs(stamp_s - begins_s - now_ns / 1e9) < 2e-6, name
 
 
-@pytest.mark.judge
+@pytest.mark.judge("scapy's readers")
 @settings(max_examples=60)
 @given(recordings)
 def test_scapy_reads_any_pcapng(tmp_path_factory: pytest.TempPathFactory, records: list[FrameRecord]) -> None:
@@ -110,7 +110,7 @@ def test_scapy_reads_any_pcapng(tmp_path_factory: pytest.TempPathFactory, record
     assert by_scapy(path) == expected("pcapng", records)
 
 
-@pytest.mark.judge
+@pytest.mark.judge("scapy's readers")
 def test_scapy_reads_a_candump_log(tmp_path: Path) -> None:
     """But for what is FD: of a log, scapy takes every frame of eight bytes for one."""
     with CandumpReader(str(write(tmp_path / "x", "candump", MANY))) as reader:
@@ -142,7 +142,7 @@ def run(*command: str | Path, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.mark.judge
+@pytest.mark.judge("tshark")
 @pytest.mark.parametrize("records", [SHAPED, MANY], ids=["every shape", "many"])
 @pytest.mark.parametrize("name", ["candump", "blf", "pcapng"])
 def test_tshark_reads_the_same_frames(name: str, records: Sequence[FrameRecord], tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_tshark_reads_the_same_frames(name: str, records: Sequence[FrameRecord],
         assert bytes.fromhex(data.replace(":", "")) == frame.data
 
 
-@pytest.mark.judge
+@pytest.mark.judge("can-utils")
 @pytest.mark.parametrize("records", [SHAPED, MANY], ids=["every shape", "many"])
 def test_asc2log_makes_the_same_log_of_our_asc(records: Sequence[FrameRecord], tmp_path: Path) -> None:
     log = tmp_path / "from-asc.log"
@@ -174,7 +174,7 @@ def test_asc2log_makes_the_same_log_of_our_asc(records: Sequence[FrameRecord], t
     assert [when_ns - read[0][0] for when_ns, *_ in read] == [when_ns - wanted[0][0] for when_ns, *_ in wanted]
 
 
-@pytest.mark.judge
+@pytest.mark.judge("can-utils")
 @pytest.mark.parametrize("records", [SHAPED, MANY], ids=["every shape", "many"])
 def test_log2asc_makes_an_asc_of_our_log_that_we_read(records: Sequence[FrameRecord], tmp_path: Path) -> None:
     asc = tmp_path / "from-log.asc"
