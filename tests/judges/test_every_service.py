@@ -16,7 +16,7 @@ from storage_unit import unit as storage_unit
 from uds_judges import judge, read_answer
 from walk import Probe, Unit, foretell, lengths, situations
 from walk_facts import PROBES as SHARED_PROBES
-from walk_facts import UNIT
+from walk_facts import UNIT, UNITS
 from walk_storage import STORAGE_PROBES
 
 from ecu_sim.profile import Access, ServiceRule
@@ -27,23 +27,24 @@ pytestmark = pytest.mark.judge("scapy and udsoncan")
 PROBES = {**SHARED_PROBES, **STORAGE_PROBES}
 BY_HAND = {
     0x11: {4, 5},
-    0x27: set(),
     0x29: set(range(9)),
     0x31: {2, 3},
-    0x83: {1, 2, 3, 4},
     0x86: {7, 9},
 }
 """Sub-functions that the walk does not ask to a good end, and the test below or the judges of Authentication do."""
 
+BY_STUBS = (0x29,)
+"""Where the walk's lock takes one byte for a whole request and gives one back. Here its refusals count alone."""
+
 
 def well_formed(probe: Probe) -> bool:
     """Whether a reader that knows the standard must be able to read the request."""
-    return probe.known and probe.fails.get("mode known") is not True
+    return probe.known and probe.sid not in BY_STUBS and probe.fails.get("mode known") is not True
 
 
 def talks(sid: int) -> Iterator[tuple[Probe, bytes, bool, list[bytes]]]:
     """Yield each probe in each situation: with its request, whether that is well formed, and the answers."""
-    unit = Unit(UNIT, guarded=False, slow=False)
+    unit = Unit(UNITS.get(sid, UNIT), guarded=False, slow=False)
     for probe in PROBES[sid]():
         for situation in situations(guarded=False, slow=False):
             if situation.functional:
@@ -72,7 +73,8 @@ def test_both_judges_read_every_request_and_answer(sid: int) -> None:
             judge(payload, answers)
         else:
             for answer in answers:
-                read_answer(answer)
+                if answer[0] == 0x7F or sid not in BY_STUBS:
+                    read_answer(answer)
         if answers[-1][0] == 0x7F:
             negative += 1
         elif good:
