@@ -1,6 +1,6 @@
 """Names of sub-functions as ISO 14229-1 has them, for pages and reports; nothing decides by a name.
 
-Source: the tables of udsoncan, scapy and wireshark. `EDITION_2013`: those that the 2020 edition no longer has.
+Source: the tables of udsoncan, scapy and wireshark.
 """
 
 from __future__ import annotations
@@ -111,8 +111,3 @@ SUB_FUNCTIONS: Mapping[int, Mapping[int, str]] = {
     },
 }
 """Sub-functions, and where a service has none its first parameter that works like one (0x2A, 0x2F, 0x38)."""
-
-EDITION_2013: Mapping[int, frozenset[int]] = {
-    0x19: frozenset((0x0F, 0x10, 0x11, 0x12, 0x13)),
-    0x86: frozenset((0x02,)),
-}
