@@ -1,8 +1,8 @@
 """The session and the 0x27 level as state machines: tables that the server runs on, and from which docs/machines.md is drawn.
 
 A session is the default one or another; whatever is bound to it ends where the table says so. A 0x27 level is locked, has given a
-seed, is open, or makes wait; each level has a machine of its own, but one is open at a time. (The ways into
-a grant: `ecu_sim.unlock.ways`; what ends it: its scheme's fates.)
+seed, is open, or makes wait; each level has a machine of its own, but one is open at a time. (The ways into a grant:
+`ecu_sim.unlock.ways`; what ends it: its scheme's fates.)
 
 Sources: ISO 14229-1 session transitions and SecurityAccess as open servers and public articles give them (domain facts, section
 5); that a session ends with terminal 15 and with sleep is general knowledge.
