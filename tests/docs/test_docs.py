@@ -39,6 +39,8 @@ DOCUMENTS = (
 FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FROM_THE_CHECKOUT = ("source ", "tools/")
 """Commands that are typed in the checkout, as `make` is."""
+DOCUMENT_S = 600
+"""The guide alone takes half a minute; a machine that does much else takes several times as long. Each command has its limit."""
 MAKE_ITSELF = ("make test", "make test-vcan", "make check", "make benchmark", "make benchmark-vcan", "make judges")
 """Commands that would run this very test, or take minutes: here it is enough that the target exists."""
 
@@ -119,6 +121,7 @@ def runtime(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(DOCUMENT_S)
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_of_the_document_does_what_it_says(document: str, tmp_path: Path, runtime: str) -> None:
     count = 0
