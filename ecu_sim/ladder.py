@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ __all__ = ["OF_OBJECTS", "SERVICES", "Ladder", "Request", "Rung", "ladder_for"]
 LENGTHS_TOLD_APART = 8
 """What is remembered of a request's length: up to here exactly. No minimum length, and no fixed one, is longer."""
 
+LADDERS_KEPT = 1024
+"""Units that offer a service in the same way share its ladder; a car has some hundred different ones."""
 Rung = tuple[Row, Check]
 
 
@@ -153,12 +155,15 @@ class Ladder:
 
 def ladder_for(profile: EcuProfile, sid: int) -> Ladder:
     """Return the ladder of a service; of an unknown one, what every request is asked first."""
-    rule, spec = profile.services.get(sid), SERVICES.get(sid)
+    return _ladder(sid, profile.services.get(sid), profile.order.get(sid))
+
+
+@lru_cache(maxsize=LADDERS_KEPT)
+def _ladder(sid: int, rule: ServiceRule | None, order: tuple[str, ...] | None) -> Ladder:
+    spec = SERVICES.get(sid)
     if rule is None or spec is None:
         return Ladder(tuple((row, SHARED[row.check]) for row in ARRIVAL[:1]))
-    rungs = [
-        (row, _check(spec, row)) for row in rows_of(profile, sid) if row is not ANSWER_FITS and _may_fail(row, rule)
-    ]
+    rungs = [(row, _check(spec, row)) for row in _rows(sid, order) if row is not ANSWER_FITS and _may_fail(row, rule)]
     split = next((at for at, (row, _) in enumerate(rungs) if not _is_remembered(row, spec)), len(rungs))
     late_at = next((at for at, (row, _) in enumerate(rungs) if row.late), len(rungs))
     if rule.work_ns:  # so slow a unit has not looked into the request before
@@ -190,10 +195,9 @@ def _asked_of_objects(rungs: tuple[Rung, ...], server: UdsServer, request: Reque
     return server.refused_by(rungs, request) if request.accesses else 0
 
 
-def rows_of(profile: EcuProfile, sid: int) -> Sequence[Row]:
+def _rows(sid: int, wanted: tuple[str, ...] | None) -> Sequence[Row]:
     """Return the rows of a service in the order that the profile wants."""
     rows = ORDER[sid]
-    wanted = profile.order.get(sid)
     if wanted is None:
         return rows
     by_name = {row.check: row for row in rows}
