@@ -152,7 +152,8 @@ class UdsServer:
     def _refused_on_arrival(self, request: Request, ladder: Ladder) -> int:
         """Climb the ladder. What passed and depends on service, sub-function, session and length alone is remembered."""
         size = len(request.payload)
-        key = request.sid << 24 | request.sub_function << 16 | self.state.session << 8 | (min(LONG, size))
+        length = size if size < LONG else LONG  # noqa: FURB136 - a call would cost as much as a check
+        key = request.sid << 24 | request.sub_function << 16 | self.state.session << 8 | length
         if key not in self._passed:
             nrc = self.refused_by(ladder.remembered, request)
             if nrc:
@@ -321,9 +322,8 @@ class UdsServer:
         self.log.append(EcuRecord(now_ns, kind, text))
 
     def _value_of(self, number: int, now_ns: int) -> bytes:
-        return readable.value_of_did(
-            self, self.application.dids[number], now_ns
-        )  # a boot loader keeps the unit's frames
+        """Read for a freeze frame: by the application's identifiers, which a boot loader keeps."""
+        return readable.value_of_did(self, self.application.dids[number], now_ns)
 
     def report_trouble(self, code: int, result: TestResult, now_ns: int) -> bool:
         """Let a test of the unit report; return whether it counted (`DtcMemory.report`). Who does not run tests nothing."""
