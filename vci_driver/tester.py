@@ -17,7 +17,6 @@ from vci_driver.challenge_response import ChallengeResponseScheme
 from vci_driver.flashing import PROGRAMMING_LEVEL, FlashBlock, FlashReport, flash
 from vci_driver.link import DiagnosticLink
 from vci_driver.link_errors import AnswerCutOff, StillPending
-from vci_driver.manual_flow import REQUEST, TOKEN, decode_text, encode_text
 from vci_driver.outcome import LockState, StepFailed, UnlockFailed, UnlockReport, UnlockResult
 from vci_driver.portal_client import NotLoggedIn, PortalClient, UnlockWish
 from vci_driver.signed_changes import ChangeSigner, ChangeTerms, SecuredConnection, not_opened
@@ -34,6 +33,7 @@ from vci_driver.unlocking import (
 )
 from wire.entropy import Entropy
 from wire.errors import ConfigError, LocalMisuse, RemoteFault, RemoteTimeout
+from wire.manual_flow import REQUEST, TOKEN, decode_text, encode_text
 from wire.portal_api import LoginStep, PortalError, PortalErrorCode, Unlock, UnlockKind
 from wire.seed_key import compute_key
 from wire.token import ALL_SCOPES, VIN_LEN, RequestStructure, Role, Scope, TokenFormatError

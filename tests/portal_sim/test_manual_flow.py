@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from portal_people import CLUSTER, VIN, Counter, Visitor, manager
 
-from vci_driver.manual_flow import MAX_TEXT_CHARS, REQUEST, TOKEN, decode_text, encode_text
 from vci_driver.portal_client import NotLoggedIn, PortalClient, UnlockWish
 from wire.errors import ConfigError, LocalMisuse
+from wire.manual_flow import MAX_TEXT_CHARS, REQUEST, TOKEN, decode_text, encode_text
 from wire.portal_api import LoginStep, PortalError, PortalErrorCode, UnlockKind
 from wire.token import RequestStructure, Role, Scope, Token
 

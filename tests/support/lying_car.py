@@ -9,11 +9,11 @@ import pytest
 from bench.bench import Bench, WitnessViolation
 from scenarios.stage import VehicleChange
 from scenarios.strategy import Goal
-from vci_driver.manual_flow import TOKEN, decode_text
 from vci_driver.portal_client import UnlockWish
 from vci_driver.unlocking import CertificateScheme
 from wire.diag_cert import prove_ownership
 from wire.entropy import SeededEntropy
+from wire.manual_flow import TOKEN, decode_text
 from wire.portal_api import UnlockKind
 from wire.token import ALL_SCOPES, Role
 

@@ -9,10 +9,10 @@ from fake_ecu import silent
 from scripted_workshop import EXTENDED, Said, Workshop, text, unit
 
 from bench import Bench
-from vci_driver.manual_flow import REQUEST, TOKEN, decode_text, encode_text
 from vci_driver.outcome import UnlockFailed, UnlockResult
 from vci_driver.portal_client import NotLoggedIn
 from wire.errors import ConfigError, LocalMisuse, WorldStopped
+from wire.manual_flow import REQUEST, TOKEN, decode_text, encode_text
 from wire.portal_api import PortalError, PortalErrorCode, RequestUnlock
 from wire.token import RequestStructure
 

@@ -1,0 +1,51 @@
+"""The audit log, and how it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from wire.portal_api.words import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """One line of the append-only log: who did what to which vehicle and ECU, when."""
+
+    audit_id: str
+    utc_s: int
+    action: str
+    person: str
+    company: str
+    make: str
+    vin: str
+    ecu_address: int | None
+    role: int | None
+    scope: int | None
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPage:
+    """A page of the log, oldest first; `more`: ask again with `after` set to the last `position`."""
+
+    records: tuple[AuditRecord, ...]
+    position: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAudit(Request[AuditPage]):
+    """The manager reads what the company's people did; other companies' records are not there. Empty filters take everything.
+
+    `since_utc_s` and `until_utc_s` bound the time (the second one excluded), `after` is a position of an earlier page.
+    """
+
+    session: str = field(repr=False)
+    person: str = ""
+    action: str = ""
+    make: str = ""
+    vin: str = ""
+    since_utc_s: int = 0
+    until_utc_s: int | None = None
+    after: int = 0
+    limit: int = 100
