@@ -9,7 +9,9 @@ from wire.portal_api.words import Request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
-    """One line of the append-only log: who did what to which vehicle and ECU, when."""
+    """One line of the append-only log: who did what to which vehicle and ECU, when. `company_id` tells companies of one name
+    apart.
+    """
 
     audit_id: str
     utc_s: int
@@ -22,6 +24,7 @@ class AuditRecord:
     role: int | None
     scope: int | None
     subject: str
+    company_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
