@@ -71,10 +71,10 @@ class DirectPortal:
 
     def after_change(self) -> None:
         """Report new audit records and re-arm the portal's own timer, after anything touched the portal."""
-        records = self.portal.audit_log()
-        for record in records[self._audited :]:
+        records = self.portal.audit_log(self._audited)
+        for record in records:
             self._on_audit(record)
-        self._audited = len(records)
+        self._audited += len(records)
         due_s = self.portal.next_deadline_utc_s()
         epoch_s = self.world.clock.epoch_utc_s() + self.world.date_ahead_s
         self._timer.set(None if due_s is None else (due_s - epoch_s) * NS_PER_S)

@@ -488,20 +488,22 @@ class BenchStage:
 
     def revoke_company(self, person: str) -> Outcome:
         """See `Stage`."""
-        self._bench.backend.revoke_company(self._person(person).email)
+        self._bench.backend.operators.revoke_company(self._person(person).email, self._bench.world.utc_s())
         return DONE
 
     def revoke_unlock(self) -> Outcome:
         """See `Stage`."""
         if self._last_audit_id is None:
             raise LocalMisuse("no unlock was issued on this stage that could be revoked")
-        self._bench.backend.revoke_unlock(self._last_audit_id)
+        self._bench.backend.operators.revoke_unlock(self._last_audit_id, self._bench.world.utc_s())
         self._bench.publish_keys()
         return DONE
 
     def entitle(self, person: str, *, role: str) -> Outcome:
         """See `Stage`."""
-        self._bench.backend.entitle(self._person(person).email, self._bench.car.spec.make, role_of(role))
+        self._bench.backend.operators.entitle(
+            self._person(person).email, self._bench.car.spec.make, role_of(role), self._bench.world.utc_s()
+        )
         return DONE
 
     def transport(self, ecu: str, change: TransportChange) -> Outcome:

@@ -33,14 +33,16 @@ def _key_usage(*, signs: bool = False, certifies: bool = False) -> x509.KeyUsage
         key_encipherment=False,
         data_encipherment=False,
         key_agreement=False,
-        crl_sign=False,
+        crl_sign=certifies,
         encipher_only=False,
         decipher_only=False,
     )
 
 
 SIGNS, CERTIFIES = _key_usage(signs=True), _key_usage(certifies=True)
-"""Key usage (RFC 5280 section 4.2.1.3) of a diagnostic certificate, which proves ownership, and of a CA: that and no more."""
+"""Key usage (RFC 5280 section 4.2.1.3) of a diagnostic certificate, which proves ownership, and of a CA, which signs
+certificates and their revocation list: that and no more.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,5 +85,7 @@ def _key(text: str, where: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY_LEN:
-        raise ConfigError(f"no portal key: {KEY_LEN} bytes in base64 are expected, as `openssl rand -base64 32` makes", key=where)
+        raise ConfigError(
+            f"no portal key: {KEY_LEN} bytes in base64 are expected, as `openssl rand -base64 32` makes", key=where
+        )
     return key

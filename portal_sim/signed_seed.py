@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal_sim.desk import Desk
+from portal_sim.desk import Work
 from portal_sim.keys import BackendKeys
 from portal_sim.records import Account
 from wire.portal_api import PortalError, PortalErrorCode, RequestUnlock, UnlockKind
@@ -17,7 +17,7 @@ from wire.signed_seed import (
 )
 
 
-def checked_seed(desk: Desk, account: Account, request: RequestUnlock) -> SeedRequest:
+def checked_seed(work: Work, account: Account, request: RequestUnlock) -> SeedRequest:
     """Return the seed that may be signed for this person. Raises `PortalError`.
 
     A key says neither role nor scope, so what is asked for must be what every key opens: else somebody would get more than the
@@ -33,7 +33,7 @@ def checked_seed(desk: Desk, account: Account, request: RequestUnlock) -> SeedRe
     except SeedFormatError as error:
         raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, f"{error}") from None
     ident = _ident(seed)
-    if any(record.subject == ident and record.person != account.email for record in desk.store.audit()):
+    if work.unit.issued_to(ident) not in (None, account.email):
         raise PortalError(
             PortalErrorCode.REQUEST_STRUCTURE_INVALID,
             "This seed has been answered for somebody else: fetch a new one from the gateway.",

@@ -32,7 +32,7 @@ STRANGERS_LIMIT = 10_000
 """Subjects whose failures are remembered although no account has them: those that failed longest ago are forgotten first."""
 
 
-class Conflict(Exception):  # noqa: N818 - it is no fault: the unit is done again
+class Conflict(Exception):
     """Another unit was in the way, and this one did not happen. Do it again."""
 
 

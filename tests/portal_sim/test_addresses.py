@@ -87,9 +87,9 @@ def test_in_capitals_too_the_manager_stays(counter: Counter) -> None:
 def test_what_operators_type_reaches_the_person(counter: Counter) -> None:
     person = manager(counter)
     person.log_in()
-    counter.portal.entitle("MILA@workshop.example", "vag", Role.DEVELOPMENT)
+    counter.portal.operators.entitle("MILA@workshop.example", "vag", Role.DEVELOPMENT, counter.now_s)
     assert person.ask(role=Role.DEVELOPMENT).payload
-    counter.portal.revoke_company("Mila@Workshop.Example")
+    counter.portal.operators.revoke_company("Mila@Workshop.Example", counter.now_s)
     assert person.status().company is CompanyState.REVOKED
 
 

@@ -190,6 +190,6 @@ def test_a_password_alone_signs_nothing(counter: Counter) -> None:
 
 def test_a_signed_change_can_be_revoked_by_its_record(counter: Counter, person: Visitor) -> None:
     unlock = ask(person)
-    counter.portal.revoke_unlock(unlock.audit_id)
+    counter.portal.operators.revoke_unlock(unlock.audit_id, counter.now_s)
     claims = ChangeSignature.decode(unlock.payload).claims
     assert counter.portal.key_set().revoked_tokens == {claims.change_id}

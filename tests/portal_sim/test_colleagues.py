@@ -63,7 +63,7 @@ def test_only_a_validated_company_invites(counter: Counter) -> None:
         person.invite(other)
     person.validate()
     person.invite(other)
-    counter.portal.revoke_company(person.email)
+    counter.portal.operators.revoke_company(person.email, counter.now_s)
     with counter.refused(PortalErrorCode.COMPANY_NOT_VALIDATED):
         person.invite(other)
 

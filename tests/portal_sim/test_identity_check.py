@@ -308,7 +308,7 @@ def test_a_changed_company_profile_has_to_be_validated_again(counter: Counter) -
 
 def test_a_revoked_company_cannot_validate_itself_again(counter: Counter) -> None:
     person = manager(counter)
-    counter.portal.revoke_company(person.email)
+    counter.portal.operators.revoke_company(person.email, counter.now_s)
     for act in (person.validate, person.company):
         with counter.refused(PortalErrorCode.COMPANY_REVOKED):
             act()
@@ -323,6 +323,6 @@ def test_a_company_is_in_every_state_at_some_time(counter: Counter) -> None:
     seen.append(person.status().company)
     person.validate()
     seen.append(person.status().company)
-    counter.portal.revoke_company(person.email)
+    counter.portal.operators.revoke_company(person.email, counter.now_s)
     seen.append(person.status().company)
     assert seen == list(CompanyState)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from portal_people import CLUSTER, VIN, Counter, Visitor, checked, colleague, manager, signed_in
 
-from portal_sim.store import MemoryStore
+from portal_sim.memory_store import MemoryStore
 from wire import portal_api as api
 from wire.diag_cert import DiagnosticClaims, claims_of, decode_chain
 from wire.errors import LocalMisuse
@@ -117,7 +117,7 @@ def company_pending(counter: Counter) -> tuple[Visitor, dict[str, object]]:
 def company_revoked(counter: Counter) -> tuple[Visitor, dict[str, object]]:
     person = manager(counter)
     person.log_in()
-    counter.portal.revoke_company(person.email)
+    counter.portal.operators.revoke_company(person.email, counter.now_s)
     return person, {}
 
 
@@ -261,7 +261,7 @@ def test_without_its_record_nothing_is_issued(wish: dict[str, object]) -> None:
 def test_an_entitlement_is_for_one_person_one_make_and_one_role(counter: Counter, person: Visitor) -> None:
     other = colleague(counter, person)
     other.log_in()
-    counter.portal.entitle(person.email, "vag", Role.DEVELOPMENT)
+    counter.portal.operators.entitle(person.email, "vag", Role.DEVELOPMENT, counter.now_s)
     assert Token.decode(person.ask(role=Role.DEVELOPMENT).payload).claims.role == Role.DEVELOPMENT
     with counter.refused(PortalErrorCode.NOT_ENTITLED):
         other.ask(role=Role.DEVELOPMENT)
@@ -274,14 +274,14 @@ def test_an_entitlement_to_a_role_that_there_is_not_is_the_operators_mistake(
     counter: Counter, person: Visitor, role: int
 ) -> None:
     with pytest.raises(LocalMisuse, match=f"no role {role}.*AFTER_MARKET 1, AFTER_SALES 2, DEVELOPMENT 3"):
-        counter.portal.entitle(person.email, "vag", role)
+        counter.portal.operators.entitle(person.email, "vag", role, counter.now_s)
     with counter.refused(PortalErrorCode.NOT_ENTITLED):
         person.ask(role=role)
 
 
 def test_an_entitlement_for_a_make_that_the_portal_does_not_know_is_one_too(counter: Counter, person: Visitor) -> None:
     with pytest.raises(LocalMisuse, match=r"no make 'vw'.*vag"):
-        counter.portal.entitle(person.email, "vw", Role.DEVELOPMENT)
+        counter.portal.operators.entitle(person.email, "vw", Role.DEVELOPMENT, counter.now_s)
 
 
 @pytest.mark.parametrize("wish", [{}, CERTIFICATE], ids=["token", "certificate"])
@@ -379,7 +379,7 @@ def test_a_revoked_company_gets_nothing_more_and_neither_do_its_other_users(coun
     other = colleague(counter, person)
     other.log_in()
     other.ask()
-    counter.portal.revoke_company(person.email)
+    counter.portal.operators.revoke_company(person.email, counter.now_s)
     for user in (person, other):
         user.log_in()
         with counter.refused(PortalErrorCode.COMPANY_REVOKED):
@@ -390,8 +390,8 @@ def test_a_revoked_unlock_is_told_to_the_vehicles_and_no_other_is(counter: Count
     tokens = [person.ask() for _ in range(2)]
     certificates = [person.ask(**CERTIFICATE) for _ in range(2)]
     assert not counter.portal.key_set().revoked_tokens | counter.portal.key_set().revoked_serials
-    counter.portal.revoke_unlock(tokens[0].audit_id)
-    counter.portal.revoke_unlock(certificates[0].audit_id)
+    counter.portal.operators.revoke_unlock(tokens[0].audit_id, counter.now_s)
+    counter.portal.operators.revoke_unlock(certificates[0].audit_id, counter.now_s)
     keys = counter.call(api.GetKeySet())
     assert keys.revoked_tokens == {Token.decode(tokens[0].payload).claims.token_id}
     assert keys.revoked_serials == {decode_chain(certificates[0].payload)[0].serial_number}
@@ -401,9 +401,9 @@ def test_what_was_never_issued_cannot_be_revoked(counter: Counter, person: Visit
     login = counter.portal.audit_log()[-1]
     for audit_id in ("", "0" * 16, login.audit_id):
         with counter.refused(PortalErrorCode.INVALID_INPUT):
-            counter.portal.revoke_unlock(audit_id)
+            counter.portal.operators.revoke_unlock(audit_id, counter.now_s)
     with pytest.raises(LocalMisuse, match="belongs to no company"):
-        counter.portal.revoke_company("nobody@workshop.example")
+        counter.portal.operators.revoke_company("nobody@workshop.example", counter.now_s)
 
 
 def test_the_key_set_holds_no_private_key(counter: Counter) -> None:

@@ -88,7 +88,7 @@ def test_what_a_key_cannot_say_cannot_be_asked_for(counter: Counter, person: Vis
 def test_who_may_more_gets_no_more_by_a_key(counter: Counter, person: Visitor) -> None:
     with counter.refused(PortalErrorCode.NOT_ENTITLED):
         counter.call(wish(person, role=Role.DEVELOPMENT))
-    counter.portal.entitle(person.email, "mercedes", Role.DEVELOPMENT)
+    counter.portal.operators.entitle(person.email, "mercedes", Role.DEVELOPMENT, counter.now_s)
     with counter.refused(PortalErrorCode.INVALID_INPUT):
         counter.call(wish(person, role=Role.DEVELOPMENT))
 
@@ -150,6 +150,6 @@ def test_nobody_gets_the_key_for_a_seed_that_was_answered_for_somebody_else(coun
 def test_a_revoked_unlock_is_in_the_key_set_by_its_seeds_digest(counter: Counter, person: Visitor) -> None:
     unlock = counter.call(wish(person))
     assert counter.portal.key_set().revoked_tokens == frozenset()
-    counter.portal.revoke_unlock(unlock.audit_id)
+    counter.portal.operators.revoke_unlock(unlock.audit_id, counter.now_s)
     assert counter.portal.key_set().revoked_tokens == {seed_id(SEED)}
     assert counter.portal.key_set().revoked_serials == frozenset()

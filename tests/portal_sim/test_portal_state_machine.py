@@ -157,7 +157,7 @@ class Life(RuleBasedStateMachine):
     @rule(boss=PEOPLE)
     def revoke(self, boss: str) -> None:
         if boss in self.companies and self.model[boss].company == boss:
-            self.counter.portal.revoke_company(self.people[boss].email)
+            self.counter.portal.operators.revoke_company(self.people[boss].email, self.counter.now_s)
             self.companies[boss] = CompanyState.REVOKED
 
     @rule(name=PEOPLE)

@@ -10,8 +10,8 @@ import pytest
 from portal_people import Counter, Visitor, backend_keys, colleague, manager
 
 from portal_sim import records
+from portal_sim.memory_store import MemoryStore
 from portal_sim.records import Link, LiveSession, PendingLogin
-from portal_sim.store import MemoryStore
 from vci_driver import portal_client
 from vci_driver.authenticator import Authenticator
 from vci_driver.portal_client import PortalClient

@@ -1,0 +1,1 @@
+"""Mail: letters, their delivery, and the inbox of the bench."""
