@@ -43,6 +43,7 @@ class Accounts:
             if not work.unit.add_account(account, call.now_s):
                 work.count_against_address()
                 raise PortalError(PortalErrorCode.EMAIL_TAKEN, "There is an account with this e-mail address already.")
+            work.clear_failures(request.email)  # what strangers typed before is not this person's doing
             link = Link("confirm", request.email, None, until_s)
             work.mail(request.email, "Confirm your e-mail address", "Please confirm within 3 days.", link)
             work.audit("sign-up", account)

@@ -156,10 +156,10 @@ class Companies:
 
     def read_audit(self, request: ReadAudit, call: Call) -> AuditPage:
         """Show a page of what the company's people did."""
-        if not 1 <= request.limit <= AUDIT_PAGE_MAX or request.after < 0:
-            raise invalid("the page", f"it takes 1 to {AUDIT_PAGE_MAX} records after a position from 0 up")
         with self._desk.look(call) as look:
             company = managed_company(look, look.account_of(request.session))
+            if not 1 <= request.limit <= AUDIT_PAGE_MAX or request.after < 0:
+                raise invalid("the page", f"it takes 1 to {AUDIT_PAGE_MAX} records after a position from 0 up")
             wanted = AuditFilter(
                 company_id=company.company_id,
                 person=request.person,

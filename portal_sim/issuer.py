@@ -109,6 +109,8 @@ class Issuer:
 
     def unlock_by_file(self, request: RequestUnlockByFile, call: Call) -> UnlockFile:
         """Issue a token for a request that was carried here as text, as text to carry back."""
+        with self._desk.look(call) as look:
+            look.visitor(request.session)
         try:
             _, challenge = decode_text(REQUEST, request.request_text)
             structure = RequestStructure.decode(challenge)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from portal_people import CLUSTER, VIN, Counter, Visitor, checked, colleague, manager, signed_in
 
 from portal_sim.memory_store import MemoryStore
+from portal_sim.records import KeptReply
 from wire import portal_api as api
 from wire.diag_cert import DiagnosticClaims, claims_of, decode_chain
 from wire.errors import LocalMisuse
@@ -236,10 +237,10 @@ class BrokenStore(MemoryStore):
 
     broken = True
 
-    def issue_with_audit(self, issue_key: str, record: AuditRecord) -> None:
+    def issue_with_audit(self, issue_key: str, record: AuditRecord, reply: KeptReply | None = None) -> None:
+        super().issue_with_audit(issue_key, record, reply)
         if self.broken:
             raise OSError("disk full")
-        super().issue_with_audit(issue_key, record)
 
 
 @pytest.mark.parametrize("wish", [{}, CERTIFICATE], ids=["token", "certificate"])
@@ -252,7 +253,7 @@ def test_without_its_record_nothing_is_issued(wish: dict[str, object]) -> None:
         person.ask(**wish)
     assert issued(counter) == []
     store.broken = False
-    assert person.ask(**wish).audit_id == issued(counter)[0].audit_id
+    assert person.ask(**{"code": person.code(), **wish}).audit_id == issued(counter)[0].audit_id
 
 
 # ---- roles

@@ -55,7 +55,7 @@ def test_a_refusal_has_a_code_for_programs_and_a_sentence_for_people() -> None:
 
 @pytest.mark.parametrize("code", list(PortalErrorCode))
 def test_every_code_that_a_scenario_may_name_is_given_somewhere(code: PortalErrorCode) -> None:
-    sources = [*(ROOT / "portal_sim").glob("*.py"), ROOT / "bench" / "portal_port.py"]
+    sources = [*(ROOT / "portal_sim").rglob("*.py"), ROOT / "bench" / "portal_port.py"]
     assert any(f"PortalErrorCode.{code.name}" in source.read_text() for source in sources)
 
 

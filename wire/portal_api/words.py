@@ -38,7 +38,6 @@ class PortalErrorCode(StrEnum):
     NOT_ENTITLED = "not-entitled"
     NOT_LICENSED = "not-licensed"
     KEY_REUSED = "key-reused"
-    TOO_LARGE = "too-large"
     REQUEST_STRUCTURE_INVALID = "request-structure-invalid"
     UNAVAILABLE = "unavailable"
 
