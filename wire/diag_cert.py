@@ -136,6 +136,8 @@ def _load(der: bytes) -> x509.Certificate:
         return certificate  # well-formed, but of a kind that nobody here verifies: the type check says so
     except _NOT_X509 as error:
         raise CertificateFormatError(f"not an X.509 certificate: {error}") from None
+    if not der.endswith(b"\0" + certificate.signature):  # the library lets a signature say that it ends within an octet
+        raise CertificateFormatError("not an X.509 certificate: its signature is no whole number of octets")
     return certificate
 
 

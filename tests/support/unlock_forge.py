@@ -52,7 +52,7 @@ def key_usage(*uses: str) -> x509.KeyUsage:
     return x509.KeyUsage(**{use: use in uses for use in KEY_USES})
 
 
-SIGNS, CERTIFIES = key_usage("digital_signature"), key_usage("key_cert_sign")
+SIGNS, CERTIFIES = key_usage("digital_signature"), key_usage("key_cert_sign", "crl_sign")
 CLIENTS = (ExtendedKeyUsageOID.CLIENT_AUTH,)
 NOBODY_KNOWS = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.25.1"), b"\x05\x00")
 

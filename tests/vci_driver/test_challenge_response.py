@@ -288,7 +288,7 @@ def test_a_session_key_and_the_other_direction_are_proven_over_as_well() -> None
 def test_a_revoked_proof_is_on_the_list_of_revoked_ids() -> None:
     chain = Chain()
     issued = chain.unlock()
-    chain.counter.portal.revoke_unlock(issued.audit_id)
+    chain.counter.portal.operators.revoke_unlock(issued.audit_id, chain.counter.now_s)
     grant = chain.unit.gate.grant(chain.unit.now_ns)
     assert grant is not None
     assert bytes.fromhex(grant.ident) in chain.counter.portal.key_set().revoked_tokens

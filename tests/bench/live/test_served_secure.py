@@ -94,7 +94,7 @@ def test_a_revocation_ends_a_certificates_grant_that_stands_on_a_served_car(spec
         report = bench.tester().unlock("gateway")
         assert "open" in locks(car)
         assert report.audit_id is not None
-        bench.backend.revoke_unlock(report.audit_id)
+        bench.backend.operators.revoke_unlock(report.audit_id, bench.world.utc_s())
         bench.publish_keys()
         assert set(locks(car)) == {"locked"}
         assert bench.tester().unlock_state("gateway").locked
@@ -114,7 +114,7 @@ def test_a_carrier_that_is_lost_grants_nothing_and_keeps_no_grant_from_ending(tm
         assert any("the cable was cut" in text for text in car.ask("state")["faults"])
         opened = locks(car).count("open")
         assert opened == 1, "the unit's own clock goes on, and so does its grant"
-        bench.backend.revoke_unlock(report.audit_id)
+        bench.backend.operators.revoke_unlock(report.audit_id, bench.world.utc_s())
         bench.publish_keys()
         assert locks(car).count("open") == 0
         car.server.world.post(lambda: car.server._on_recovered("obd"))

@@ -31,7 +31,7 @@ def prove(bench: Bench, *, silent: bool = False, **wish: object) -> ByHand:
 
 
 def revoke(bench: Bench, made: ByHand) -> None:
-    bench.backend.revoke_unlock(made.unlock.audit_id)
+    bench.backend.operators.revoke_unlock(made.unlock.audit_id, bench.world.utc_s())
     bench.publish_keys()
 
 
