@@ -1,1 +1,1 @@
-"""Mail: letters, their delivery, and the inbox of the bench."""
+"""Mail of the portal: letters, the postman who takes them to an SMTP server, and the bench's own inbox."""

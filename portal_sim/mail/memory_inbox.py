@@ -1,7 +1,9 @@
-"""The virtual bench's mail: an inbox in memory, that mails reach at once."""
+"""What an inbox is, and the one of the virtual bench: mailboxes in memory, which light imports keep quick to start."""
 
 from __future__ import annotations
 
+from collections import deque
+from threading import Lock
 from typing import Protocol
 
 from wire.portal_api import Mail
@@ -11,24 +13,25 @@ MAILBOX_LIMIT = 200
 
 
 class Inbox(Protocol):
-    """Where people's mail arrives, as far as a bench reads it."""
+    """Where the bench reads people's mail."""
 
     def read(self, email: str) -> tuple[Mail, ...]:
-        """Return a mailbox, oldest first."""
+        """Return a person's mails, oldest first; small and capital letters of the address are the same."""
 
 
 class MemoryInbox:
-    """All mailboxes, in dictionaries."""
+    """People's mailboxes; the oldest mail goes first where one is full."""
 
     def __init__(self) -> None:
-        self._boxes: dict[str, list[Mail]] = {}
+        self._lock = Lock()
+        self._boxes: dict[str, deque[Mail]] = {}
 
     def put(self, mail: Mail) -> None:
-        """Deliver a mail."""
-        box = self._boxes.setdefault(mail.to, [])
-        box.append(mail)
-        del box[:-MAILBOX_LIMIT]
+        """Put a mail into the box of its recipient."""
+        with self._lock:
+            self._boxes.setdefault(mail.to.lower(), deque(maxlen=MAILBOX_LIMIT)).append(mail)
 
     def read(self, email: str) -> tuple[Mail, ...]:
         """See `Inbox`."""
-        return tuple(self._boxes.get(email, ()))
+        with self._lock:
+            return tuple(self._boxes.get(email.lower(), ()))
