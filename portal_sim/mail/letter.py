@@ -115,12 +115,17 @@ def read_letter(data: bytes) -> Mail:
             raise LetterError("it is not plain text")
         text = letter.get_content().replace("\r\n", "\n")
         subject = str(make_header(decode_header(header_of(letter, "Subject"))))
+        to = header_of(letter, "To")
         sent_utc_s = int(parsedate_to_datetime(header_of(letter, "Date")).timestamp())
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:  # the library's, on wild bytes
         raise LetterError(f"it cannot be read ({type(error).__name__})") from None
+    if not (subject + to).isprintable():
+        raise LetterError(
+            "it has a line break, or another character that cannot be printed, in its subject or recipient"
+        )
     link = _LINK_AT_THE_END.search(text)
     return Mail(
-        to=header_of(letter, "To"),
+        to=to,
         subject=subject,
         text=text[: link.start()] if link else text.removesuffix("\n"),
         sent_utc_s=sent_utc_s,
@@ -154,6 +159,7 @@ def require_address(address: str) -> None:
 class _Written(str):
     """A header's value that knows how it is written in full."""
 
+    __slots__ = ("name", "written")
     name: str
     written: str
 

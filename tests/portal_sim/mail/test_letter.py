@@ -128,7 +128,7 @@ def test_a_letter_with_other_bytes_in_it_is_a_mail_or_a_clear_error(position: in
         b"To: a@b.example\r\n\r\n",
         b"To: a@b.example\r\nSubject: s\r\nDate: yesterday\r\n\r\nhello",
         b"Content-Type: text/html\r\nTo: a@b.example\r\nSubject: s\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n\r\nhello",
-        b"Content-Type: text/plain; charset=none\r\nTo: a@b.example\r\nSubject: s\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n\r\n",
+        b"Content-Type: text/plain; charset=none\r\nTo: a@b.example\r\nSubject:\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n\r\nx",
     ],
 )
 def test_what_is_no_letter_is_said(data: bytes) -> None:
