@@ -22,8 +22,8 @@ from wire.portal_api import Mail
 
 LOG = logging.getLogger(__name__)
 
-ALL_MAILS_LIMIT = 5_000
-"""Mails in all boxes together: some 20 MB on disk, and read through in about a second at the start."""
+ALL_MAILS_LIMIT = 2_000
+"""Mails in all boxes together, ten full ones: some 8 MB on disk, read through in about half a second at the start."""
 DELIVERED_TO = "Delivered-To"
 """The envelope's recipient, as mail servers note it."""
 _FILE_NAME = re.compile(r"(\d+)\.M(\d+)P\d+Q(\d+)\.")
@@ -35,6 +35,7 @@ class MailFolder:
 
     def __init__(self, folder: Path, *, all_mails_limit: int = ALL_MAILS_LIMIT) -> None:
         self._lock = Lock()
+        self._new = folder / "new"
         self._all_mails_limit = all_mails_limit
         self._files: dict[str, tuple[str, str]] = {}  # key -> recipient, Message-ID; oldest first
         self._boxes: dict[str, dict[str, str]] = {}  # recipient -> Message-ID -> key, oldest first
@@ -69,7 +70,7 @@ class MailFolder:
         with self._lock:
             for key in self._boxes.get(email.lower(), {}).values():
                 try:
-                    mails.append(read_letter(self._maildir.get_bytes(key)))
+                    mails.append(read_letter(self._read(key)))
                 except KeyError:
                     continue
                 except LetterError as error:
@@ -106,7 +107,17 @@ class MailFolder:
         del box[message_id]
         if not box:
             del self._boxes[recipient]
-        self._maildir.discard(key)
+        try:
+            (self._new / key).unlink()
+        except FileNotFoundError:
+            self._maildir.discard(key)
+
+    def _read(self, key: str) -> bytes:
+        """Return a file, from where it was put or a mail program moved it to, for which `Maildir` lists the whole folder."""
+        try:
+            return (self._new / key).read_bytes()
+        except FileNotFoundError:
+            return self._maildir.get_bytes(key)
 
 
 def _message_id(letter: EmailMessage) -> str | None:
