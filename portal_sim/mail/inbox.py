@@ -47,6 +47,10 @@ class SmtpInbox:
         self.server = MailServer(host=host, port=self._listener.getsockname()[1])
         # It logs people's addresses and, one level down, every line of a letter.
         logging.getLogger("mail.log").setLevel(logging.ERROR)
+        self._controller: ListeningController | None = None
+
+    def start(self) -> None:
+        """Take letters, in a thread, until `close`."""
         self._controller = ListeningController(
             _Door(self._mails),
             self._listener,
@@ -56,14 +60,13 @@ class SmtpInbox:
             data_size_limit=LETTER_MAX_BYTES,
             timeout=IDLE_MAX_S,
         )
-
-    def start(self) -> None:
-        """Take letters, in a thread."""
         self._controller.start()
 
     def close(self) -> None:
-        """Stop; connections that are open end. The mails stay on disk."""
-        self._controller.stop(no_assert=True)
+        """Stop for good; connections that are open end. The mails stay on disk, and can be read."""
+        if self._controller is not None:
+            self._controller.stop()
+            self._controller = None
         self._listener.close()
         self._mails.close()
 
@@ -124,7 +127,8 @@ class _Door:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # Where a socket does not say TCP, asyncio does not switch Nagle's delay off: 40 ms for each greeting.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

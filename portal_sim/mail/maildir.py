@@ -45,6 +45,7 @@ class MailFolder:
             for part in ("tmp", "new", "cur"):  # `Maildir` makes them only together with the folder
                 (folder / part).mkdir(exist_ok=True)
             self._maildir = Maildir(folder)
+            self._maildir.clean()  # what a crash left half written, 36 hours ago or earlier
             for key in sorted(self._maildir.keys(), key=_age):
                 self._note_found(key)
         except OSError as error:

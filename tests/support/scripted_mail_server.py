@@ -66,7 +66,7 @@ class ScriptedMailServer:
 
 @contextmanager
 def serving(server: ScriptedMailServer, port: int = 0, **options: Any) -> Iterator[ScriptedMailServer]:
-    with socket.socket() as listener:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         server.port = listener.getsockname()[1]

@@ -239,3 +239,9 @@ def test_the_inbox_ends_while_somebody_is_connected(tmp_path: Path) -> None:
         assert idle.recv(100).startswith(b"220 ")
         inbox.close()
         assert idle.recv(100) == b""
+
+
+def test_an_inbox_that_is_closed_twice_or_was_never_open_is_closed(tmp_path: Path) -> None:
+    SmtpInbox(tmp_path / "other").close()
+    with SmtpInbox(tmp_path / "mail") as inbox:
+        inbox.close()
