@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 
+from portal_sim.mail.address import fault_of_address
 from wire.portal_api import PortalError, PortalErrorCode
 
 E_MAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}\.[^@\s\x00-\x1f]{2,63}")
@@ -21,8 +22,8 @@ def plain_address(email: str) -> str:
 
 
 def require_address(email: str) -> None:
-    """Refuse what is no e-mail address."""
-    if not E_MAIL.fullmatch(email) or not email.isprintable():
+    """Refuse what is no e-mail address, or none that a mail goes to: its account could never be confirmed."""
+    if not E_MAIL.fullmatch(email) or fault_of_address(email) is not None:
         raise invalid("the e-mail address", "it must look like name@company.example")
 
 

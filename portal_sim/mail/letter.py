@@ -19,6 +19,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Self
 from urllib.parse import urlsplit
 
+from portal_sim.mail.address import fault_of_address
 from wire.errors import BenchError, ConfigError
 from wire.portal_api import Mail
 
@@ -28,20 +29,11 @@ SUBJECT_MAX_CHARS = 400
 """An invitation names the company, whose name may have 200."""
 TEXT_MAX_CHARS = 20_000
 """The longest of ours has a few lines; this keeps every letter below what the bench's inbox takes."""
-LOCAL_PART_MAX_BYTES = 64
-ADDRESS_MAX_BYTES = 254
-"""RFC 5321 4.5.3.1.1 and 4.5.3.1.3: a path has 256 octets with its angle brackets."""
 LINE_MAX_CHARS = 78
 """RFC 5322 2.1.1: lines should be no longer."""
 LAST_UTC_S = 253_402_300_799
 """The last second of the year 9999: no date in a header lies later."""
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+"
-_LABEL = r"[A-Za-z0-9\x80-\U0010ffff](?:[A-Za-z0-9\x80-\U0010ffff-]*[A-Za-z0-9\x80-\U0010ffff])?"
-ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
-"""Dot-string and domain of RFC 5321 4.1.2, with the letters of RFC 6531. No quoted local part, no address literal: nobody's
-address needs them, and servers disagree about where they end.
-"""
 _LINK_CODE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _LINK_LINE = re.compile(r"^https?://[^\s#]+/link#(?P<code>[A-Za-z0-9_-]{1,200})$", re.MULTILINE)
 _LINK_AT_THE_END = re.compile(rf"\n\n{_LINK_LINE.pattern}\n\Z", re.MULTILINE)
@@ -144,16 +136,10 @@ def header_of(letter: EmailMessage, name: str) -> str:
 
 
 def require_address(address: str) -> None:
-    """Raise `LetterError` for an address to which no letter is written: it is stricter than RFC 5322, see `ADDRESS`."""
-    local, whole = (len(part.encode("utf-8", "replace")) for part in (address.rpartition("@")[0], address))
-    if local > LOCAL_PART_MAX_BYTES or whole > ADDRESS_MAX_BYTES:
-        raise LetterError(
-            f"the address is too long: {LOCAL_PART_MAX_BYTES} bytes before the @ and {ADDRESS_MAX_BYTES} in all may be"
-        )
-    if not ADDRESS.fullmatch(address) or not address.isprintable() or "=?" in address:
-        raise LetterError(
-            "the address must look like name@company.example, without quotes, blanks and control characters"
-        )
+    """Raise `LetterError` for an address to which no letter is written, see `portal_sim.mail.address`."""
+    fault = fault_of_address(address)
+    if fault is not None:
+        raise LetterError(f"the address {fault}")
 
 
 class _Written(str):

@@ -116,3 +116,24 @@ def test_an_address_is_measured_as_it_is_kept(counter: Counter) -> None:
     """A capital I with a dot becomes two characters as a small letter."""
     with counter.refused(PortalErrorCode.INVALID_INPUT):
         counter.call(api.SignUp(email="\u0130" * 40 + "@workshop.example", password="long enough, surely"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@b.example\r\nBcc: x@y.example",
+        "a@b.example,x@y.example",
+        '"a\\"@x.example"@b.example',
+        "<a@b.example",
+        "a,x@y.example",
+        "=?utf-8?q?a=0ABcc:x?=@b.example",
+        "a..b@c.example",
+        "ä" * 33 + "@b.example",
+    ],
+)
+def test_an_address_to_which_no_mail_goes_has_no_account_and_no_invitation(counter: Counter, address: str) -> None:
+    with counter.refused(PortalErrorCode.INVALID_INPUT):
+        counter.call(api.SignUp(email=address, password="correct horse battery"))
+    boss = manager(counter)
+    with counter.refused(PortalErrorCode.INVALID_INPUT):
+        counter.call(api.InviteUser(session=boss.browser, email=address))
