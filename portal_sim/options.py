@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from portal_sim.records import TryRule
+from portal_sim.review import ReviewRules, usual_refusals
 from wire.portal_api import UnlockKind
 from wire.token import Role
 
@@ -72,7 +73,8 @@ class PortalOptions:
     `address_free_failures` within an hour cost nothing.
 
     A session lasts `session_lifetime_s`; refreshed, it ends `refresh_lifetime_s` after the login all the same (NIST SP 800-63B-4:
-    12 hours). `review_by`: who decides identity checks.
+    12 hours). `review`: how identity checks are decided, as read from a rules file; where there is none, the usual rules, and
+    `review_by` says who decides.
     """
 
     cost: Argon2Cost = OWASP_COST
@@ -100,6 +102,7 @@ class PortalOptions:
     min_sharpness: float = 0.4
     min_brightness: float = 0.2
     min_motion: float = 0.3
+    review: ReviewRules | None = None
     issuer_name: str = "SGW Bench"
     makes: dict[str, MakePolicy] = field(default_factory=_makes)
 
@@ -116,4 +119,16 @@ class PortalOptions:
             longest_wait_s=self.throttle_max_s,
             free=self.address_free_failures,
             forgets_after_s=self.address_memory_s,
+        )
+
+    def review_rules(self) -> ReviewRules:
+        """Return how identity checks are decided."""
+        if self.review is not None:
+            return self.review
+        return ReviewRules(
+            refuse=usual_refusals(sharpness=self.min_sharpness, brightness=self.min_brightness, motion=self.min_motion),
+            wait_min_s=self.review_min_s,
+            wait_max_s=self.review_max_s,
+            decides=self.review_by,
+            attempts=self.identity_attempts,
         )

@@ -9,6 +9,7 @@ from portal_sim.company import COMPLETE, VALIDATED
 from portal_sim.desk import Call, Desk, Work, masked
 from portal_sim.forms import invalid, read_birth_date, require_measures, require_texts
 from portal_sim.records import Account
+from portal_sim.review import decide
 from wire.portal_api import (
     CheckState,
     CompanyState,
@@ -48,7 +49,7 @@ class People:
 
     def identity_documents(self, request: IdentityDocuments, call: Call) -> Done:
         """Submit an identity check; the result comes by mail after 10 to 20 minutes, or when a person has decided."""
-        options = self._desk.options
+        rules = self._desk.options.review_rules()
         with self._desk.work(call) as work:
             account = work.account_of(request.session)
             self._require_turn(account)
@@ -58,9 +59,9 @@ class People:
                 require_measures(side, sharpness=picture.sharpness, brightness=picture.brightness)
             require_measures("video", motion=request.video.motion)
             due_s, refusal = None, None
-            if options.review_by == "rules":
-                due_s = call.now_s + self._review_rng.randint(options.review_min_s, options.review_max_s)
-                refusal = self._reviewed(request, account)
+            if rules.decides == "rules":
+                due_s = call.now_s + self._review_rng.randint(rules.wait_min_s, rules.wait_max_s)
+                refusal = decide(request, account.name, rules)
             if not work.unit.start_review(account.email, due_s, refusal, call.media):
                 raise PortalError(PortalErrorCode.IDENTITY_CHECK_IN_PROGRESS, IN_PROGRESS)
             work.audit("identity check submitted", account, request.document.value)
@@ -76,18 +77,6 @@ class People:
             raise PortalError(PortalErrorCode.INVALID_INPUT, VERIFIED)
         if account.attempts_left <= 0:
             raise PortalError(PortalErrorCode.NO_ATTEMPTS_LEFT, DENIED_FOR_GOOD)
-
-    def _reviewed(self, request: IdentityDocuments, account: Account) -> str | None:
-        """Return why the check will be refused, or None: the reviewer as rules."""
-        options = self._desk.options
-        for side, picture in (("front", request.front), ("back", request.back)):
-            if picture.sharpness < options.min_sharpness:
-                return f"the picture of the {side} is not clear"
-            if picture.brightness < options.min_brightness:
-                return f"the picture of the {side} is too dark"
-        if request.front.name.casefold() != account.name.casefold():
-            return "the name on the document differs"
-        return "the face does not move" if request.video.motion < options.min_motion else None
 
     def finish_reviews(self, call: Call) -> None:
         """Decide the checks that are due, and tell by mail."""
