@@ -1,7 +1,7 @@
 """The reviewer as data: what an identity check is refused for, in which order, with which sentence, and how long it takes.
 
 Pure: `decide` looks at what was measured and at the account's name, and at nothing else. A rules file says the same as these
-classes do (docs/identity-check.md). With `decides: person` the rules only advise, and a person says the word.
+classes do (docs/identity-check.md). With `decides: person` nobody is refused or approved before a person says the word.
 """
 
 from __future__ import annotations
