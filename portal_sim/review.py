@@ -193,7 +193,7 @@ def _read_rules(root: Node) -> ReviewRules:
 
 def _read_rule(item: Node) -> RefusalRule:
     item.mapping(("measure", "below", "because"))
-    measure = Measure(item.require("measure").choice(list(Measure)))
+    measure = Measure(item.require("measure").choice([measure.value for measure in Measure]))
     below = item.get("below")
     limit = None if below is None else _limit(below)
     sentence = item.require("because").text()

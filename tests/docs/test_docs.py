@@ -35,6 +35,7 @@ DOCUMENTS = (
     "docs/serve.md",
     "docs/machines.md",
     "docs/uds.md",
+    "docs/identity-check.md",
 )
 FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FROM_THE_CHECKOUT = ("source ", "tools/")

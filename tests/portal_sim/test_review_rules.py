@@ -195,7 +195,11 @@ def test_who_decides_and_how_often_may_be_left_out() -> None:
         (USUAL.replace("10 min", "30 min"), "r.yaml:4: wait", "shorter"),
         (USUAL.replace("10 min", "1.5 s"), "r.yaml:4: wait.from", "whole seconds"),
         (USUAL.replace("10 min", "-1 s"), "r.yaml:4: wait.from", "backwards"),
-        (USUAL.replace("front-sharpness", "front-sharpnes"), "r.yaml:6: refuse[0].measure", "front-sharpness"),
+        (
+            USUAL.replace("front-sharpness", "front-sharpnes"),
+            "r.yaml:6: refuse[0].measure",
+            "did you mean 'front-sharpness'",
+        ),
         (USUAL.replace("below: 0.4", "below: 4"), "r.yaml:6: refuse[0].below", "from 0.0 to 1.0"),
         (USUAL.replace("below: 0.4", "below: .nan"), "r.yaml:6: refuse[0].below", "from 0.0 to 1.0"),
         (USUAL.replace("below: 0.4", "below: yes"), "r.yaml:6: refuse[0].below", "from 0.0 to 1.0"),
