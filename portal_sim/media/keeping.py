@@ -2,13 +2,15 @@
 
 A file comes to be whole or not at all. Its id is the second it was kept at and 128 random bits, as hex: so a name cannot lead out
 of the folder, nobody guesses one, and its age needs no clock of the disk. Which medium belongs to whom stands in the records; a
-file of which no record speaks (its upload never committed) is an orphan, and is swept.
+file of which no record speaks (its upload never committed) is an orphan, and is swept. When a sweep first finds a medium decided
+on, it writes that second into the file's time of change.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +27,8 @@ LAST_UTC_S = 16**10 - 1
 MEDIUM_ID = re.compile(r"[0-9a-f]{10}[0-9a-f]{32}")
 PART = re.compile(rf"\.({MEDIUM_ID.pattern})\.\d+\.part")
 """What `write_whole` leaves of a medium when its process is killed."""
+UNDECIDED_S = 0
+"""Time of change of a file whose medium nobody has decided on yet."""
 DAY_S = 24 * 3600
 
 
@@ -75,7 +79,9 @@ class MediaFolder:
         if not 0 <= now_s <= LAST_UTC_S:
             raise LocalMisuse(f"no time to keep a medium at: {now_s}")
         medium_id = f"{now_s:010x}{self._entropy.token_bytes(RANDOM_BYTES).hex()}"
-        write_whole(self._path(medium_id), self._sealer.seal(medium, _about(medium_id)), mode=ONLY_OURS)
+        path = self._path(medium_id)
+        write_whole(path, self._sealer.seal(medium, _about(medium_id)), mode=ONLY_OURS)
+        os.utime(path, (UNDECIDED_S, UNDECIDED_S))
         return medium_id
 
     def read(self, medium_id: str) -> bytes | None:
@@ -90,20 +96,23 @@ class MediaFolder:
         """Erase a medium; that it is gone already is as good."""
         self._path(medium_id).unlink(missing_ok=True)
 
-    def erase_older_than(self, now_s: int, keep_s: int) -> int:
-        """Erase all that was kept more than `keep_s` ago, what was left half written too; return how many files."""
+    def erase_older_than(self, now_s: int, keep_s: int) -> list[str]:
+        """Erase all that was kept more than `keep_s` ago, what was left half written too; return the ids of the media."""
         return self._erase_where(lambda _, kept_s: kept_s + keep_s < now_s)
 
-    def sweep(self, now_s: int, known: Mapping[str, int | None]) -> int:
-        """Erase what the retention rule does not allow to be here any longer, and orphans; return how many files.
+    def sweep(self, now_s: int, *, undecided: Collection[str], decided: Collection[str]) -> list[str]:
+        """Erase what the retention rule does not allow to be here any longer, and orphans; return the ids of the media.
 
-        `known`: every medium that a record speaks of, with the second its check was decided (None: not yet).
+        `undecided`, `decided`: every medium that a record speaks of, by whether its check is still in progress. Read both in one
+        transaction. A decision counts from the first sweep that finds it: sweep every minute or so.
         """
 
         def over(medium_id: str, kept_s: int) -> bool:
-            if medium_id not in known:
-                return kept_s + self.retention.orphan_s <= now_s
-            return self.retention.over_at_s(kept_s, known[medium_id]) <= now_s
+            if medium_id in undecided:
+                return self.retention.over_at_s(kept_s, None) <= now_s
+            if medium_id in decided:
+                return self.retention.over_at_s(kept_s, self._decided_s(medium_id, now_s)) <= now_s
+            return kept_s + self.retention.orphan_s <= now_s
 
         return self._erase_where(over)
 
@@ -111,9 +120,18 @@ class MediaFolder:
         """Yield the ids of all media that are here, oldest first."""
         return iter(sorted(path.name for path in self._folder.iterdir() if MEDIUM_ID.fullmatch(path.name)))
 
-    def _erase_where(self, over: Callable[[str, int], bool]) -> int:
+    def _decided_s(self, medium_id: str, now_s: int) -> int:
+        """Return when a medium was first found decided on: now, where it was not found so before."""
+        path = self._path(medium_id)
+        noted_s = int(path.stat().st_mtime)
+        if noted_s == UNDECIDED_S:
+            os.utime(path, (now_s, now_s))
+            return now_s
+        return noted_s
+
+    def _erase_where(self, over: Callable[[str, int], bool]) -> list[str]:
         """Erase the files whose id and time say so. A half-written one has no record; what is not ours is left alone."""
-        erased = 0
+        erased = []
         for path in [*self._folder.iterdir()]:
             part = PART.fullmatch(path.name)
             medium_id = path.name if part is None else part[1]
@@ -121,8 +139,9 @@ class MediaFolder:
                 continue
             if over(medium_id if part is None else path.name, int(medium_id[:10], 16)):
                 path.unlink(missing_ok=True)
-                erased += 1
-        return erased
+                if part is None:
+                    erased.append(medium_id)
+        return sorted(erased)
 
     def _path(self, medium_id: str) -> Path:
         if not MEDIUM_ID.fullmatch(medium_id):

@@ -159,33 +159,42 @@ def test_a_medium_that_was_erased_is_gone_and_may_be_erased_again(tmp_path: Path
 
 def test_what_is_older_than_asked_for_is_erased(media: MediaFolder) -> None:
     old, at_the_limit, new = (media.keep(MEDIUM, NOW_S + age_s) for age_s in (0, 1, 60))
-    assert media.erase_older_than(NOW_S + 101, 100) == 1
+    assert media.erase_older_than(NOW_S + 101, 100) == [old]
     assert [*media] == [at_the_limit, new]
     assert media.read(old) is None
 
 
 def test_a_medium_is_kept_while_nobody_has_decided_but_not_for_ever(media: MediaFolder) -> None:
     medium_id = media.keep(MEDIUM, NOW_S)
-    assert media.sweep(NOW_S + 999, {medium_id: None}) == 0
-    assert media.sweep(NOW_S + 1000, {medium_id: None}) == 1
+    assert media.sweep(NOW_S + 999, undecided={medium_id}, decided=()) == []
+    assert media.sweep(NOW_S + 1000, undecided={medium_id}, decided=()) == [medium_id]
     assert not [*media]
 
 
-@pytest.mark.parametrize(("keep_after_decision_s", "gone_after_s"), [(0, 300), (100, 400), (10_000, 1000)])
+@pytest.mark.parametrize(("keep_after_decision_s", "gone_after_s"), [(1, 301), (100, 400), (10_000, 1000)])
 def test_after_the_decision_it_is_erased_when_the_rule_says_so(
     tmp_path: Path, keep_after_decision_s: int, gone_after_s: int
 ) -> None:
-    media = opened(tmp_path, Retention(keep_s=1000, keep_after_decision_s=keep_after_decision_s, orphan_s=10))
-    medium_id = media.keep(MEDIUM, NOW_S)
-    known = {medium_id: NOW_S + 300}
-    assert media.sweep(NOW_S + gone_after_s - 1, known) == 0
-    assert media.sweep(NOW_S + gone_after_s, known) == 1
+    rule = Retention(keep_s=1000, keep_after_decision_s=keep_after_decision_s, orphan_s=10)
+    medium_id = opened(tmp_path, rule).keep(MEDIUM, NOW_S)
+    for later_s in (100, 200):
+        assert opened(tmp_path, rule).sweep(NOW_S + later_s, undecided={medium_id}, decided=()) == []
+    for later_s in (300, gone_after_s - 1):  # another process each time
+        assert opened(tmp_path, rule).sweep(NOW_S + later_s, undecided=(), decided={medium_id}) == []
+    assert opened(tmp_path, rule).sweep(NOW_S + gone_after_s, undecided=(), decided={medium_id}) == [medium_id]
+
+
+def test_it_is_erased_at_once_after_the_decision_where_the_rule_wants_that(tmp_path: Path) -> None:
+    media = opened(tmp_path, Retention(keep_after_decision_s=0))
+    decided, undecided = media.keep(MEDIUM, NOW_S), media.keep(MEDIUM, NOW_S)
+    assert media.sweep(NOW_S, undecided={undecided}, decided={decided}) == [decided]
+    assert [*media] == [undecided]
 
 
 def test_an_upload_that_never_came_to_a_record_is_swept_but_not_before_it_could_have(media: MediaFolder) -> None:
     orphan, kept = media.keep(MEDIUM, NOW_S), media.keep(MEDIUM, NOW_S)
-    assert media.sweep(NOW_S + 9, {kept: None}) == 0
-    assert media.sweep(NOW_S + 10, {kept: None}) == 1
+    assert media.sweep(NOW_S + 9, undecided={kept}, decided=()) == []
+    assert media.sweep(NOW_S + 10, undecided={kept}, decided=()) == [orphan]
     assert media.read(orphan) is None
     assert media.read(kept) == MEDIUM
 
@@ -195,23 +204,30 @@ def test_what_a_killed_process_left_half_written_is_swept(tmp_path: Path, media:
     half = tmp_path / "media" / f".{medium_id}.4711.part"
     half.write_bytes(b"half")
     assert [*media] == [medium_id]
-    assert media.sweep(NOW_S + 9, {medium_id: None}) == 0
-    assert media.sweep(NOW_S + 10, {medium_id: None}) == 1
-    assert not half.exists()
+    for later_s, there in ((9, True), (10, False)):
+        assert media.sweep(NOW_S + later_s, undecided={medium_id}, decided=()) == []
+        assert half.exists() == there
     assert media.read(medium_id) == MEDIUM
+
+
+def test_a_record_may_speak_of_what_is_gone_already(media: MediaFolder) -> None:
+    gone = media.keep(MEDIUM, NOW_S)
+    media.erase(gone)
+    assert media.sweep(NOW_S, undecided=(), decided={gone}) == []
 
 
 def test_files_of_others_are_left_alone(tmp_path: Path, media: MediaFolder) -> None:
     (tmp_path / "media" / "README").write_text("ours")
     (tmp_path / "media" / ".note.1.part").write_text("ours")
-    assert media.sweep(NOW_S * 2, {}) == 0
-    assert media.erase_older_than(NOW_S * 2, 0) == 0
+    assert media.sweep(NOW_S * 2, undecided=(), decided=()) == []
+    assert media.erase_older_than(NOW_S * 2, 0) == []
+    assert len([*(tmp_path / "media").iterdir()]) == 2
 
 
 def test_a_clock_that_was_set_back_erases_nothing_early(media: MediaFolder) -> None:
     medium_id = media.keep(MEDIUM, NOW_S)
-    assert media.sweep(NOW_S - 10**6, {}) == 0
-    assert media.erase_older_than(NOW_S - 10**6, 0) == 0
+    assert media.sweep(NOW_S - 10**6, undecided=(), decided=()) == []
+    assert media.erase_older_than(NOW_S - 10**6, 0) == []
     assert media.read(medium_id) == MEDIUM
 
 
