@@ -1,0 +1,154 @@
+"""From a database's URL to an engine that keeps its promises: what is committed is on the disk, a writer is alone, waits end.
+
+SQLite: the `sqlite3` module begins no transaction by itself (`isolation_level` None); this module says `BEGIN IMMEDIATE` for who
+writes and `BEGIN` for who reads, so that a reader sees one instant and a writer never fails half-way for want of the lock.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from portal_sim.sql.faults import cannot_open
+from wire.errors import ConfigError
+
+MEMORY = "memory:"
+"""The URL of the store in memory, which is no database."""
+OPTION = "--database"
+FORMS = "memory:, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+
+WAIT_S = 5
+"""How long a statement waits for a lock, a start for its connection, and a request for a free connection."""
+STATEMENT_LIMIT_S = 10
+"""No statement of the portal takes a tenth of this."""
+IDLE_LIMIT_S = 15
+"""A unit that stands still so long was left by its process: PostgreSQL ends it, so that its locks are free again."""
+CONNECTIONS = 10
+"""For one process. They work one after the other where they write; more than a few readers no core is there for."""
+ONLY_OURS = 0o600
+WRITES = "sgw_bench_writes"
+
+_ON_CONNECT = (
+    f"PRAGMA busy_timeout = {WAIT_S * 1000}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA temp_store = MEMORY",
+)
+_SETTINGS = {
+    "statement_timeout": f"{STATEMENT_LIMIT_S}s",
+    "lock_timeout": f"{WAIT_S}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_LIMIT_S}s",
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+}
+
+
+def open_engine(text: str) -> Engine:
+    """Return an engine on the database at a URL, after it has answered once.
+
+    Raises `ConfigError` for a URL that is none, or leads to no database of ours; `CarrierFault` for one that cannot be had now.
+    No message has the password in it.
+    """
+    url = _read(text)
+    engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
+    except DBAPIError as error:
+        engine.dispose()
+        raise cannot_open(error, place(url)) from None
+    return engine
+
+
+def writers(engine: Engine) -> Engine:
+    """Return the same engine for who changes things."""
+    return engine.execution_options(**{WRITES: True})
+
+
+def readers(engine: Engine) -> Engine:
+    """Return the same engine for who looks at things, as they are at one instant."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def place(url: URL) -> str:
+    """Return where a database is, for people: no password, no user."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    port = f":{url.port}" if url.port else ""
+    host = url.host or url.query.get("host") or "localhost"
+    return f"{host}{port}/{url.database}"
+
+
+def _read(text: str) -> URL:
+    try:
+        url = make_url(text)
+        backend = url.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise ConfigError(f"this is no database URL; known are {FORMS}", key=OPTION) from None
+    if backend == "postgres":  # as many write it
+        backend = "postgresql"
+    if backend not in ("sqlite", "postgresql"):
+        raise ConfigError(f"a database of the kind {backend!r} is not known; known are {FORMS}", key=OPTION)
+    if not url.database or url.database == ":memory:":
+        wanted = "a file, as in sqlite:///portal.db" if backend == "sqlite" else "a database, as in .../portal"
+        raise ConfigError(f"the URL names no database: write {wanted}", key=OPTION)
+    return url.set(drivername="sqlite+pysqlite" if backend == "sqlite" else "postgresql+psycopg")
+
+
+def _sqlite(url: URL) -> Engine:
+    path = Path(str(url.database))
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, ONLY_OURS))  # its WAL gets the same mode
+    except OSError as error:
+        raise ConfigError(
+            f"the database cannot be opened for writing: {error.strerror}; name a file in a folder of yours",
+            path=str(path),
+        ) from None
+    engine = sa.create_engine(url, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=WAIT_S)
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None
+    for pragma in _ON_CONNECT:
+        connection.execute(pragma)
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    # Not through SQLAlchemy: it would begin a transaction to execute this one's beginning.
+    raw: Any = connection.connection.dbapi_connection
+    try:
+        raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    except sqlite3.Error as error:
+        raise DBAPIError.instance("BEGIN", None, error, sqlite3.Error, dialect=connection.dialect) from error
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        import psycopg  # noqa: F401, PLC0415 - asked for by name below
+    except ImportError as error:
+        raise ConfigError(
+            f"PostgreSQL needs the extra [portal]: pip install 'sgw-bench[portal]' ({error})", key=OPTION
+        ) from None
+    settings = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+    return sa.create_engine(
+        url,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=WAIT_S,
+        connect_args={"connect_timeout": WAIT_S, "application_name": "sgw-bench portal", "options": settings},
+    )
