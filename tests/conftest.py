@@ -18,7 +18,7 @@ if (
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci")
 
-pytest_plugins = ["pytester", "judge_table"]
+pytest_plugins = ["pytester", "judge_table", "portal_stores"]
 
 
 @pytest.hookimpl(wrapper=True)

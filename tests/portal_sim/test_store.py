@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from portal_people import Counter, signed_in
+from portal_stores import CHAIN, KINDS
 
 from portal_sim.audit_chain import AuditChain, Broken, first_broken
 from portal_sim.memory_store import MemoryStore
@@ -29,14 +30,12 @@ from wire.portal_api import AuditRecord, CheckState, CompanyState, Mail
 
 EMAIL, OTHER = "tessa@workshop.example", "mila@workshop.example"
 RULE = TryRule(wait_s=5, longest_wait_s=12, locks_at=4)
-CHAIN = AuditChain(b"k" * 32)
-STORES: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(CHAIN)}
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest) -> Store:
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, new_store: Callable[[str], Store]) -> Store:
     """A store with one confirmed account."""
-    store = STORES[request.param]()
+    store = new_store(request.param)
     with store.unit() as unit:
         unit.add_account(account(confirmed=True, attempts_left=2), 0)
     return store
@@ -555,7 +554,7 @@ LIFETIMES = st.lists(st.integers(0, 10), max_size=8)
 def test_what_has_run_out_is_forgotten_and_nothing_else(
     links: list[int], logins: list[int], sessions: list[int], now_s: int
 ) -> None:
-    store = STORES["memory"]()  # the others behave as this one; a database for each example would take minutes
+    store: Store = MemoryStore()  # the others behave as this one; a database for each example would take minutes
     with store.unit() as unit:
         unit.add_account(account(confirmed=True), 0)
         for number, until_s in enumerate(links):
