@@ -7,6 +7,7 @@ writes and `BEGIN` for who reads, so that a reader sees one instant and a writer
 from __future__ import annotations
 
 import os
+import select
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
 
 from portal_sim.sql.faults import cannot_open
 from wire.errors import ConfigError
@@ -145,10 +146,24 @@ def _postgresql(url: URL) -> Engine:
             f"PostgreSQL needs the extra [portal]: pip install 'sgw-bench[portal]' ({error})", key=OPTION
         ) from None
     settings = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_size=CONNECTIONS,
         max_overflow=0,
         pool_timeout=WAIT_S,
         connect_args={"connect_timeout": WAIT_S, "application_name": "sgw-bench portal", "options": settings},
     )
+    event.listen(engine, "checkout", _require_alive)
+    return engine
+
+
+def _require_alive(connection: Any, _record: object, _proxy: object) -> None:
+    """Take no connection out of the pool that the server has ended meanwhile.
+
+    To an idle client a server says nothing before it says goodbye, so there is nothing to read on a connection that lives. A ping
+    would tell as much and cost a third of a short transaction.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise DisconnectionError

@@ -54,7 +54,7 @@ _VISITOR = (
     .outerjoin(t.companies, t.accounts.c.company_id == t.companies.c.company_id)
     .where(t.sessions.c.token_hash == bindparam("token_hash"), t.sessions.c.expires_s > NOW)
 )
-TRIES = select(t.tries).where(t.tries.c.subject == bindparam("subject"))
+_TRIES = select(t.tries).where(t.tries.c.subject == bindparam("subject"))
 _CODES_LEFT = select(sa.func.count()).where(t.recovery_codes.c.email == bindparam("email"))
 _REPLY = select(t.replies).where(t.replies.c.key_hash == bindparam("key_hash"), t.replies.c.expires_s > NOW)
 _ISSUED = select(t.issued.c.issue_key).where(t.issued.c.audit_id == bindparam("audit_id"))
@@ -67,7 +67,7 @@ _ISSUED_TO = (
 _REVOKED = select(t.revoked.c.issue_key, t.revoked.c.since_s)
 _RECORD = select(t.audit).where(t.audit.c.audit_id == bindparam("audit_id"))
 _AUDIT = select(t.audit).where(t.audit.c.position > bindparam("after")).order_by(t.audit.c.position)
-HEAD = select(t.audit_head.c.position, t.audit_head.c.digest)
+_HEAD = select(t.audit_head.c.position, t.audit_head.c.digest)
 _UNDELIVERED = (
     select(t.outbox).where(t.outbox.c.next_try_s <= NOW).order_by(t.outbox.c.mail_id).limit(bindparam("limit"))
 )
@@ -157,7 +157,7 @@ class SqlReading:
 
     def tries(self, subject: str) -> Tries:
         """See `Reading`."""
-        row = self._row(TRIES, subject=subject)
+        row = self._row(_TRIES, subject=subject)
         return Tries() if row is None else Tries(row.failures, row.blocked_until_s, row.locked_out, row.last_s)
 
     def recovery_codes_left(self, email: str) -> int:
@@ -202,7 +202,7 @@ class SqlReading:
 
     def audit_head(self) -> tuple[int, bytes]:
         """See `Reading`."""
-        position, digest = self._row(HEAD)
+        position, digest = self._row(_HEAD)
         return position, digest
 
     # ---- mail

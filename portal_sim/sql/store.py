@@ -1,14 +1,15 @@
 """The store in a database. One unit of work is one transaction; units come one after the other.
 
-Nearly every unit writes to the audit log, and the log is a chain: who writes must know its end. So a unit begins by locking
-the end, instead of meeting others there when it is half done. It sees all that the units before it did, none meets another,
-none has to be done again for a deadlock; and passwords are hashed outside of units. On SQLite that lock is the file's own
-(BEGIN IMMEDIATE), behind a lock of this process, which is fair and wakes at once; on PostgreSQL it is the row of `audit_head`.
+Nearly every unit writes to the audit log, and the log is a chain: who writes must know its end. So units take turns from their
+beginning, instead of meeting at the log when they are half done: each sees all that the ones before it did, none has to be done
+again for a deadlock; and passwords are hashed outside of units. On SQLite the turn is the file's own lock (BEGIN IMMEDIATE),
+behind one of this process, which is fair and wakes at once; on PostgreSQL it is an advisory lock, which a unit that changes
+nothing can take without a write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from threading import Lock
 
@@ -23,12 +24,13 @@ from portal_sim.sql import tables as t
 from portal_sim.sql.engine import WAIT_S, open_engine, place, readers, writers
 from portal_sim.sql.faults import cannot_open, told, unavailable
 from portal_sim.sql.reading import SqlReading
-from portal_sim.sql.unit import SqlUnit, locked_head
+from portal_sim.sql.unit import SqlUnit
 from portal_sim.sql.upsert import upserts
 from wire.errors import ConfigError
 
 CHAIN_PURPOSE = "audit chain"
 _SEAL, _SEALED = "key", b"sgw-bench portal"
+_TURN = sa.select(sa.func.pg_advisory_xact_lock(sa.literal(0x7067_7742, sa.BigInteger)))
 
 
 class SqlStore:
@@ -69,25 +71,25 @@ class SqlStore:
     @contextmanager
     def unit(self) -> Iterator[SqlUnit]:
         """See `Store`. Raises `PortalError` where the database is not to be reached."""
-        with self._turn, told():
-            connection, head = _begun(self._writers, locked_head)
-            with connection:
-                yield SqlUnit(connection, self._sealing, self._upserts, self._chain, head)
-                connection.commit()
+        with self._turn, told(), self._writers.begin() as connection:
+            self._take_turn(connection)
+            yield SqlUnit(connection, self._sealing, self._upserts, self._chain)
 
     @contextmanager
     def reading(self) -> Iterator[SqlReading]:
         """See `Store`. Raises `PortalError` where the database is not to be reached."""
-        with told():
-            connection, _ = _begun(self._readers, lambda _: (0, b""))
-            with connection:
-                yield SqlReading(connection, self._sealing)
+        with told(), self._readers.begin() as connection:
+            yield SqlReading(connection, self._sealing)
+
+    def _take_turn(self, connection: sa.Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(_TURN)
 
     def _require_key(self) -> None:
         """Require the key that this database's first start had; note it at the first start."""
         try:
             with self._writers.begin() as connection:
-                locked_head(connection)
+                self._take_turn(connection)
                 sealed = connection.execute(sa.select(t.seals.c.sealed).where(t.seals.c.name == _SEAL)).scalar()
                 if sealed is None:
                     new = self._sealing.seal(_SEALED, _SEAL)
@@ -114,25 +116,3 @@ class _Turn:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
-
-
-def _begun(
-    engine: Engine, first: Callable[[sa.Connection], tuple[int, bytes]]
-) -> tuple[sa.Connection, tuple[int, bytes]]:
-    """Return a connection whose transaction has begun, and what is looked at first in it.
-
-    A connection that was lost while nobody used it shows only now: then nothing has happened yet, and another one is taken.
-    """
-    for last in (False, True):
-        connection = engine.connect()
-        try:
-            connection.begin()
-            return connection, first(connection)
-        except DBAPIError as error:
-            connection.close()
-            if last or not error.connection_invalidated:
-                raise
-        except BaseException:
-            connection.close()
-            raise
-    raise AssertionError

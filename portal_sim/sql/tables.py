@@ -1,7 +1,7 @@
 """The tables. Times are UTC in seconds; what is secret is sealed or hashed before it gets here.
 
 No table points at an account: people are remembered in the log, and throttled, whether an account has their address or not.
-`audit_head` has one row: how long the log is, and its last digest. Every unit that changes something begins by locking that row.
+`audit_head` has one row: how long the log is, and its last digest.
 """
 
 from __future__ import annotations

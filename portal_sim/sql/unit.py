@@ -10,7 +10,7 @@ from portal_sim.records import AuditEntry, KeptReply, Link, LiveSession, Pending
 from portal_sim.sealing import Sealing
 from portal_sim.sql import tables as t
 from portal_sim.sql.people_unit import PeopleUnit
-from portal_sim.sql.reading import HEAD, NOW
+from portal_sim.sql.reading import NOW
 from portal_sim.sql.rows import ABOUT_MAIL, about_reply, entry_values, mail_text
 from portal_sim.sql.upsert import Upserts
 from portal_sim.store import STRANGERS_LIMIT
@@ -76,10 +76,7 @@ _FORGET_STRANGERS = delete(t.tries).where(t.tries.c.subject.in_(_STRANGERS))
 
 
 class SqlUnit(PeopleUnit):
-    """One transaction that changes things. See `portal_sim.store.Unit` for what each method promises.
-
-    `head`: where the log ended when the unit began; its row is locked, so that it ends there until the unit does.
-    """
+    """One transaction that changes things. See `portal_sim.store.Unit` for what each method promises."""
 
     def __init__(
         self,
@@ -87,11 +84,10 @@ class SqlUnit(PeopleUnit):
         sealing: Sealing,
         upserts: Upserts,
         chain: AuditChain,
-        head: tuple[int, bytes],
     ) -> None:
         super().__init__(connection, sealing, upserts)
         self._chain = chain
-        self._head = head
+        self._head: tuple[int, bytes] | None = None
 
     # ---- links, logins, sessions
 
@@ -184,8 +180,7 @@ class SqlUnit(PeopleUnit):
 
     def issue_with_audit(self, issue_key: str, record: AuditRecord, reply: KeptReply | None = None) -> None:
         """See `Unit`."""
-        self.add_audit(record)
-        position, _ = self._head
+        position = self._append(record)
         self._do(_ADD_ISSUED, audit_id=record.audit_id, issue_key=issue_key, person=record.person, position=position)
         if reply is not None:
             self._do(
@@ -201,13 +196,18 @@ class SqlUnit(PeopleUnit):
         return self._value(self._upserts.revocation, issue_key=issue_key, since_s=now_s) is not None
 
     def add_audit(self, record: AuditRecord) -> None:
-        """See `Unit`. The end of the log is noted apart from the log, and moves from where this unit found it."""
-        count, before = self._head
+        """See `Unit`."""
+        self._append(record)
+
+    def _append(self, record: AuditRecord) -> int:
+        """Append; return the position. The end is noted apart from the log, and moves from where this unit found it."""
+        count, before = self._head or self.audit_head()
         digest = self._chain.digest(count + 1, record, before)
         self._do(_ADD_AUDIT, **entry_values(AuditEntry(position=count + 1, record=record, digest=digest)))
         moved = self._do(_SET_HEAD, before=count, now=count + 1, end=digest)
-        assert moved == 1, "the head of the log is locked by this unit"
+        assert moved == 1, "units take turns"
         self._head = count + 1, digest
+        return count + 1
 
     # ---- mail, and what has run out
 
@@ -229,12 +229,3 @@ class SqlUnit(PeopleUnit):
             self._do(statement, now_s=now_s)
         if self._value(_SUBJECTS) > STRANGERS_LIMIT:
             self._do(_FORGET_STRANGERS)
-
-
-def locked_head(connection: sa.Connection) -> tuple[int, bytes]:
-    """Return where the log ends, and lock its row: whoever comes next waits here until this unit is over."""
-    position, digest = connection.execute(_LOCKED_HEAD).one()
-    return position, digest
-
-
-_LOCKED_HEAD = HEAD.with_for_update()
