@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import select
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,16 @@ def open_engine(text: str) -> Engine:
     return engine
 
 
+@contextmanager
+def opened(text: str) -> Iterator[Engine]:
+    """Open an engine as `open_engine` does, for the length of a block."""
+    engine = open_engine(text)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def writers(engine: Engine) -> Engine:
     """Return the same engine for who changes things."""
     return engine.execution_options(**{WRITES: True})
@@ -92,13 +104,13 @@ def place(url: URL) -> str:
 
 
 def _read(text: str) -> URL:
+    if text == MEMORY:
+        raise ConfigError("what is in memory is no database", key=OPTION)
     try:
-        url = make_url(text)
+        url = make_url(text.replace("postgres://", "postgresql://", 1) if text.startswith("postgres:") else text)
         backend = url.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise ConfigError(f"this is no database URL; known are {FORMS}", key=OPTION) from None
-    if backend == "postgres":  # as many write it
-        backend = "postgresql"
     if backend not in ("sqlite", "postgresql"):
         raise ConfigError(f"a database of the kind {backend!r} is not known; known are {FORMS}", key=OPTION)
     if not url.database or url.database == ":memory:":
