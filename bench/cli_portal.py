@@ -36,7 +36,7 @@ def portal(
     try:
         import uvicorn  # noqa: PLC0415
 
-        from portal_sim.web.door import make_app  # noqa: PLC0415
+        from portal_sim.web.app import make_app  # noqa: PLC0415
     except ImportError as error:
         raise CarrierFault(
             f"the portal over HTTP needs the extra [portal]: pip install 'sgw-bench[portal]' ({error})"

@@ -1,39 +1,62 @@
-"""A `PortalPort` over HTTP: the tester's end of `portal_sim.web.door`. The extra [portal] brings its client, httpx.
+"""A `PortalPort` over HTTP: the tester's end of the portal's service. The extra [portal] brings its client, httpx.
 
-The call is made in a thread of its own while the caller runs the world: a back end that is slow must not cost the session,
-so tester present goes on.
+Where each message travels says `wire.portal_routes`. The call is made in a thread of its own while the caller runs the world: a
+back end that is slow must not cost the session, so tester present goes on.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from types import TracebackType
-from typing import Any, Self, cast, get_args
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, cast
 
 import httpx
 
-from wire.errors import ConfigError
-from wire.plain import from_plain, to_plain
+from wire.entropy import Entropy, LiveEntropy
+from wire.errors import ConfigError, LocalMisuse
+from wire.plain import from_plain
 from wire.portal_api import PortalError, PortalErrorCode, R_co, Request
+from wire.portal_control import CONTROL_ROUTES
+from wire.portal_routes import ROUTES, Place, Route, Sent, send
 from wire.world import World
 
 TIMEOUT_S = 30.0
 PATIENCE_NS = 35_000_000_000
 """The client gives up before the caller does."""
+KEY_BYTES = 16
+"""Of an idempotency key: nobody else has drawn the same."""
 CONTROL_TOKEN = "SGW_BENCH_PORTAL_TOKEN"  # noqa: S105 - the name of a variable, not a secret
 """The environment's variable with the portal's control token, for a bench that reads people's mail."""
+ROUTE_OF: Mapping[type[Request[Any]], Route] = MappingProxyType({r.message: r for r in (*ROUTES, *CONTROL_ROUTES)})
+_CONTROLLED = frozenset(route.message for route in CONTROL_ROUTES)
+_LOST = (httpx.ReadError, httpx.RemoteProtocolError)
+"""The request went out, and no answer came back: nobody knows whether it was carried out."""
 
 
 class HttpPortal:
-    """Calls the portal at `url`. Raises `PortalError` for its refusals, `unavailable` where nobody answers sensibly."""
+    """Calls the portal at `url`. Raises `PortalError` for its refusals, `unavailable` where nobody answers sensibly.
 
-    def __init__(self, url: str, world: World, *, client: httpx.Client | None = None) -> None:
-        token = os.environ.get(CONTROL_TOKEN)
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    A request for an unlock gets an idempotency key, drawn from `entropy`, where it has none; it is repeated once where the
+    answer was lost, so that a lost answer costs no second code. Nothing else that changes something is repeated.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        world: World,
+        *,
+        client: httpx.Client | None = None,
+        control_token: str | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
         self.url = url
         self._world = world
-        self._client = client or httpx.Client(base_url=url, timeout=TIMEOUT_S, headers=headers)
+        self._control_token = control_token or os.environ.get(CONTROL_TOKEN)
+        self._entropy = entropy or LiveEntropy()
+        self._client = client or httpx.Client(base_url=url, timeout=TIMEOUT_S)
 
     def __enter__(self) -> Self:
         return self
@@ -65,22 +88,49 @@ class HttpPortal:
         return cast("R_co", outcome[0])
 
     def _carry_out(self, request: Request[R_co]) -> R_co:
+        route = ROUTE_OF.get(type(request))
+        if route is None:
+            raise LocalMisuse(f"the portal has no operation {type(request).__name__}")
+        sent = send(route, self._with_key(route, request))
         try:
-            answer = self._client.post(f"/v1/{type(request).__name__}", json=to_plain(request))
+            answer = self._exchange(route, sent)
+            if answer.is_success and route.raw is not None:
+                return cast("R_co", route.reply(**{route.raw: answer.content}))
             body = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise _unavailable(f"{self.url}: {error or type(error).__name__}") from error
         if answer.is_success:
             try:
-                return cast("R_co", from_plain(_reply_kind(type(request)), body))
+                return cast("R_co", from_plain(route.reply, body))
             except ConfigError as error:
                 raise _unavailable(f"{self.url} answers something else: {error}") from error
         raise _refusal(answer.status_code, body)
 
+    def _with_key(self, route: Route, request: Request[R_co]) -> Request[R_co]:
+        given: Any = request
+        if not route.at(Place.IDEMPOTENCY_KEY) or given.idempotency_key:
+            return request
+        return cast("Request[R_co]", replace(given, idempotency_key=self._entropy.token_bytes(KEY_BYTES).hex()))
 
-def _reply_kind(kind: type[Request[Any]]) -> Any:
-    """Return what a request's class says that it is answered with."""
-    return get_args(kind.__orig_bases__[0])[0]  # type: ignore[attr-defined]
+    def _exchange(self, route: Route, sent: Sent) -> httpx.Response:
+        try:
+            return self._sent(route, sent)
+        except _LOST:
+            if route.method != "GET" and not route.at(Place.IDEMPOTENCY_KEY):
+                raise
+            return self._sent(route, sent)
+
+    def _sent(self, route: Route, sent: Sent) -> httpx.Response:
+        headers: dict[str, str | bytes] = dict(sent.headers)
+        if route.message in _CONTROLLED and self._control_token is not None:
+            headers["Authorization"] = f"Bearer {self._control_token}"
+        return self._client.request(
+            route.method,
+            sent.path,
+            params=sent.query or None,
+            headers=cast("Any", headers),
+            json=sent.body,
+        )
 
 
 def _refusal(status: int, body: object) -> PortalError:

@@ -1,0 +1,122 @@
+"""The portal's application: a FastAPI app whose version 1 is made from the table of routes (`wire.portal_routes`).
+
+What reads, carries out and answers is in `doors`; the document that describes it in `openapi`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import Receive, Scope, Send
+
+from portal_sim.portal import Portal
+from portal_sim.web.control import control_doors
+from portal_sim.web.doors import Answer, Door, MessageDoor, PortalRunner, Prepared, answer_of, refused, write
+from portal_sim.web.openapi import document
+from portal_sim.web.problems import DoorCode, DoorRefusal
+from portal_sim.web.requests import ClientGone, unquoted
+from wire import portal_api as api
+from wire.portal_control import PREFIX
+from wire.portal_routes import ROUTES
+
+_PARAMETER = re.compile(r"\\\{(\w+)\\\}")
+DOCUMENT_PATH = "/v1/openapi.json"
+
+
+class Doors(BaseRoute):
+    """All doors below a prefix, found by a dictionary; what is not there and what is not allowed are problems too.
+
+    The path is matched as it was sent, percent signs and all: an encoded slash belongs to a name.
+    """
+
+    def __init__(self, prefix: str, doors: Iterable[tuple[str, str, Door]]) -> None:
+        self._prefix = prefix
+        self._fixed: dict[str, dict[str, Door]] = {}
+        self._patterns: dict[str, tuple[re.Pattern[str], dict[str, Door]]] = {}
+        for method, path, door in doors:
+            if "{" not in path:
+                self._fixed.setdefault(path, {})[method] = door
+                continue
+            pattern = re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", re.escape(path)))
+            self._patterns.setdefault(path, (pattern, {}))[1][method] = door
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether a request is for one of these doors."""
+        if scope["type"] == "http" and scope["path"].startswith(self._prefix):
+            return Match.FULL, {}
+        return Match.NONE, {}
+
+    def url_path_for(self, name: str, /, **_: Any) -> NoReturn:
+        """Raise: doors have no names."""
+        raise NoMatchFound(name, {})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        try:
+            answer = await self._answer(scope, receive)
+        except ClientGone:
+            return
+        await write(answer, scope, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+        try:
+            methods, parameters = self._at(path)
+        except (DoorRefusal, api.PortalError) as error:
+            return refused(error)
+        if methods is None:
+            return refused(DoorRefusal(DoorCode.NOT_FOUND, "There is nothing at this address."))
+        asked = "GET" if scope["method"] == "HEAD" else scope["method"]
+        door = methods.get(asked)
+        if door is None:
+            allowed = ", ".join(sorted([*methods, *(["HEAD"] if "GET" in methods else [])]))
+            problem = refused(DoorRefusal(DoorCode.METHOD_NOT_ALLOWED, f"What can be done here: {allowed}."))
+            return Answer(
+                problem.status, problem.body, problem.media_type, (*problem.headers, (b"allow", allowed.encode()))
+            )
+        return await answer_of(door, scope, receive, parameters)
+
+    def _at(self, path: str) -> tuple[dict[str, Door] | None, Mapping[str, str]]:
+        fixed = self._fixed.get(path)
+        if fixed is not None:
+            return fixed, {}
+        for pattern, methods in self._patterns.values():
+            found = pattern.fullmatch(path)
+            if found is not None:
+                return methods, {name: unquoted(raw.encode("latin-1")) for name, raw in found.groupdict().items()}
+        return None, {}
+
+
+def make_app(
+    portal: Portal, utc_s: Callable[[], int], *, control_token: str | None = None, look_at_once: bool = True
+) -> FastAPI:
+    """Return the application. `utc_s`: the back end's clock. `control_token` None: there is no control plane.
+
+    `look_at_once`: see `PortalRunner`.
+    """
+    app = FastAPI(title="sgw-bench portal", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    run = PortalRunner(portal, utc_s, look_at_once=look_at_once)
+    described = document(ROUTES)
+    app.openapi = lambda: described  # type: ignore[method-assign]
+    doors: list[tuple[str, str, Door]] = [(route.method, route.path, MessageDoor(route, run)) for route in ROUTES]
+    doors.append(("GET", DOCUMENT_PATH, Prepared(json.dumps(described).encode())))
+    app.router.routes.append(Doors("/v1/", doors))
+    if control_token:
+        app.router.routes.append(Doors(PREFIX, control_doors(portal, utc_s, control_token)))
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    app.router.default = _nothing_there
+    return app
+
+
+async def _nothing_there(scope: Scope, _: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await write(refused(DoorRefusal(DoorCode.NOT_FOUND, "There is nothing at this address.")), scope, send)
