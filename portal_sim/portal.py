@@ -21,6 +21,7 @@ from portal_sim.operators import Operators
 from portal_sim.options import PortalOptions
 from portal_sim.people import People
 from portal_sim.revocation import Revocations
+from portal_sim.staging import Staging
 from portal_sim.store import Conflict, Store
 from wire import portal_api as api
 from wire.entropy import Entropy
@@ -60,6 +61,7 @@ class Portal:
         self._issuer = issuer = Issuer(desk, keys, login := Login(desk))
         self._revocations = revocations = Revocations(desk, keys)
         self.operators = Operators(desk, people, revocations)
+        self.staging = Staging(desk)
         accounts, companies, entitlements = Accounts(desk), Companies(desk), Entitlements(desk)
         self._handlers: Mapping[type[api.Request[Any]], Handler] = {
             api.SignUp: accounts.sign_up,
@@ -124,10 +126,15 @@ class Portal:
         """Return when the next identity check is due."""
         return self._people.next_review_s()
 
-    def audit_log(self, after: int = 0) -> list[api.AuditRecord]:
+    def audit_log(self, after: int = 0, limit: int | None = None) -> list[api.AuditRecord]:
         """Return the audit log from a position on, oldest first."""
         with self._desk.store.reading() as reading:
-            return [entry.record for entry in reading.audit(after)]
+            return [entry.record for entry in reading.audit(after, limit)]
+
+    def audit_length(self) -> int:
+        """Return how many records the audit log has."""
+        with self._desk.store.reading() as reading:
+            return reading.audit_head()[0]
 
     @property
     def keys(self) -> BackendKeys:

@@ -15,8 +15,9 @@ from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from portal_sim.portal import Portal
-from portal_sim.web.control import control_doors
+from portal_sim.web.control import SettableClock, control_doors
 from portal_sim.web.doors import Answer, Door, MessageDoor, PortalRunner, Prepared, answer_of, refused, write
+from portal_sim.web.faults import Faults, delayed, write_faulty
 from portal_sim.web.openapi import document
 from portal_sim.web.problems import DoorCode, DoorRefusal
 from portal_sim.web.requests import ClientGone, unquoted
@@ -34,8 +35,9 @@ class Doors(BaseRoute):
     The path is matched as it was sent, percent signs and all: an encoded slash belongs to a name.
     """
 
-    def __init__(self, prefix: str, doors: Iterable[tuple[str, str, Door]]) -> None:
+    def __init__(self, prefix: str, doors: Iterable[tuple[str, str, Door]], faults: Faults | None = None) -> None:
         self._prefix = prefix
+        self._faults = faults
         self._fixed: dict[str, dict[str, Door]] = {}
         self._patterns: dict[str, tuple[re.Pattern[str], dict[str, Door]]] = {}
         for method, path, door in doors:
@@ -57,11 +59,15 @@ class Doors(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        fault = self._faults.next_for(scope["path"]) if self._faults else None
         try:
-            answer = await self._answer(scope, receive)
+            answer = (await delayed(fault) if fault else None) or await self._answer(scope, receive)
         except ClientGone:
             return
-        await write(answer, scope, send)
+        if fault is None:
+            await write(answer, scope, send)
+        else:
+            await write_faulty(fault, answer, scope, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
@@ -100,14 +106,15 @@ def make_app(
     `look_at_once`: see `PortalRunner`.
     """
     app = FastAPI(title="sgw-bench portal", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    run = PortalRunner(portal, utc_s, look_at_once=look_at_once)
+    clock, faults = SettableClock(utc_s), Faults()
+    run = PortalRunner(portal, clock if control_token else utc_s, look_at_once=look_at_once)
     described = document(ROUTES)
     app.openapi = lambda: described  # type: ignore[method-assign]
     doors: list[tuple[str, str, Door]] = [(route.method, route.path, MessageDoor(route, run)) for route in ROUTES]
     doors.append(("GET", DOCUMENT_PATH, Prepared(json.dumps(described).encode())))
-    app.router.routes.append(Doors("/v1/", doors))
+    app.router.routes.append(Doors("/v1/", doors, faults))
     if control_token:
-        app.router.routes.append(Doors(PREFIX, control_doors(portal, utc_s, control_token)))
+        app.router.routes.append(Doors(PREFIX, control_doors(portal, clock, faults, control_token)))
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:

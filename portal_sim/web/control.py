@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -11,15 +12,43 @@ from anyio import to_thread
 from starlette.types import Receive, Scope
 
 from portal_sim.portal import Portal
-from portal_sim.web.doors import Answer, Door, MessageDoor, Prepared, Runner
+from portal_sim.web.doors import Answer, Door, MessageDoor, Prepared
+from portal_sim.web.faults import Faults
 from portal_sim.web.openapi import document
 from portal_sim.web.requests import bearer, single_headers
 from wire import portal_api as api
-from wire.portal_api import PortalError, PortalErrorCode
+from wire import portal_control as control
+from wire.errors import LocalMisuse
+from wire.portal_api import Done, PortalError, PortalErrorCode
 from wire.portal_control import CONTROL_ROUTES, PREFIX
 from wire.portal_routes import Route
 
 DOCUMENT_PATH = PREFIX + "openapi.json"
+RECORDS_MAX = 10_000
+"""Of the audit log in one answer."""
+
+
+class SettableClock:
+    """The portal's time: what `base` says, until somebody sets it."""
+
+    def __init__(self, base: Callable[[], int]) -> None:
+        self._base = base
+        self._set: tuple[int, int | None] | None = None
+        self._turn = threading.Lock()
+
+    def __call__(self) -> int:
+        """Return the time."""
+        with self._turn:
+            found = self._set
+        if found is None:
+            return self._base()
+        at_s, since_s = found
+        return at_s if since_s is None else at_s + self._base() - since_s
+
+    def set(self, utc_s: int | None, *, running: bool) -> None:
+        """Set the clock; None: as `base` says again."""
+        with self._turn:
+            self._set = None if utc_s is None else (utc_s, self._base() if running else None)
 
 
 class Locked:
@@ -37,17 +66,65 @@ class Locked:
         return await self._door.answer(scope, receive, path)
 
 
-def control_doors(portal: Portal, utc_s: Callable[[], int], token: str) -> list[tuple[str, str, Door]]:
+class Controls:
+    """Carries out what the control plane is asked for."""
+
+    def __init__(self, portal: Portal, clock: SettableClock, faults: Faults) -> None:
+        self._portal = portal
+        self._clock = clock
+        operators, staging = portal.operators, portal.staging
+        self._acts: dict[type[Any], Callable[[Any, int], object]] = {
+            control.GetState: lambda _, now_s: self._state(now_s),
+            control.SetClock: self._set_clock,
+            control.ReadRecords: self._records,
+            api.ReadMail: portal.handle,
+            control.PutAccount: staging.put_account,
+            control.EndLockOut: lambda m, now_s: operators.unlock_account(m.email, now_s),
+            control.DecideCheck: lambda m, now_s: operators.decide_review(m.email, m.refusal, now_s),
+            control.Entitle: lambda m, now_s: operators.entitle(m.email, m.make, m.role, now_s),
+            control.License: lambda m, now_s: operators.license(m.email, m.make, m.until_utc_s, now_s),
+            control.RevokeCompany: lambda m, now_s: operators.revoke_company(m.email, now_s),
+            control.RevokeIssued: lambda m, now_s: operators.revoke_unlock(m.audit_id, now_s),
+            control.InjectFault: lambda m, _: faults.inject(m),
+            control.ClearFaults: lambda _, __: faults.clear(),
+        }
+
+    def __call__(self, _: Route, message: api.Request[Any], __: str) -> Awaitable[Any]:
+        """Return what is answered. Raises `PortalError`; what makes no sense is `invalid-input`."""
+        return to_thread.run_sync(lambda: self._carry_out(message))
+
+    def _carry_out(self, message: api.Request[Any]) -> object:
+        try:
+            reply = self._acts[type(message)](message, self._clock())
+        except LocalMisuse as error:
+            raise PortalError(PortalErrorCode.INVALID_INPUT, f"This cannot be done: {error}.") from None
+        return Done() if reply is None else reply
+
+    def _state(self, now_s: int) -> control.PortalState:
+        return control.PortalState(
+            utc_s=now_s,
+            next_review_utc_s=self._portal.next_deadline_utc_s(),
+            audit_records=self._portal.audit_length(),
+        )
+
+    def _set_clock(self, message: control.SetClock, _: int) -> control.PortalState:
+        if message.utc_s is not None and not 0 <= message.utc_s < 2**33:
+            raise LocalMisuse("the clock takes seconds since 1970, up to the year 2242")
+        self._clock.set(message.utc_s, running=message.running)
+        now_s = self._clock()
+        self._portal.handle_timer(now_s)
+        return self._state(now_s)
+
+    def _records(self, message: control.ReadRecords, _: int) -> tuple[api.AuditRecord, ...]:
+        if message.after < 0 or not 1 <= message.limit <= RECORDS_MAX:
+            raise LocalMisuse(f"it takes 1 to {RECORDS_MAX} records after a position from 0 up")
+        return tuple(self._portal.audit_log(message.after, message.limit))
+
+
+def control_doors(portal: Portal, clock: SettableClock, faults: Faults, token: str) -> list[tuple[str, str, Door]]:
     """Return the doors of the control plane, each of them locked."""
-    run = _runner(portal, utc_s)
+    run = Controls(portal, clock, faults)
     doors: list[tuple[str, str, Door]] = [(r.method, r.path, MessageDoor(r, run)) for r in CONTROL_ROUTES]
     described = json.dumps(document(CONTROL_ROUTES, title="SGW bench: identity portal, control plane", locked=True))
     doors.append(("GET", DOCUMENT_PATH, Prepared(described.encode())))
     return [(method, path, Locked(door, token)) for method, path, door in doors]
-
-
-def _runner(portal: Portal, utc_s: Callable[[], int]) -> Runner:
-    def run(_: Route, message: api.Request[Any], __: str) -> Awaitable[Any]:
-        return to_thread.run_sync(lambda: portal.handle(message, utc_s()))
-
-    return run
