@@ -189,7 +189,7 @@ app.command()(cli_serve.benches)
 app.command()(cli_serve.serve)
 app.command()(cli_serve.watch)
 app.command("control")(cli_serve.control_)
-app.command()(cli_portal.portal)
+app.add_typer(cli_portal.app, name="portal")
 
 
 def main() -> None:

@@ -1,61 +1,98 @@
-"""The command `portal`: the identity portal behind HTTP, for benches whose file says `portal: {at: URL}`."""
+"""The command `portal`: the identity portal as a service, for benches whose file says `portal: {at: URL}`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bench import cli_portal_audit, cli_portal_database
 
+DEFAULT_PORT = 8443
+DEFAULT_DATA = Path("sgw-portal")
+LOOPBACK = ("127.", "localhost", "::1")
+
+app = typer.Typer(
+    help="Run the identity portal over HTTP until Ctrl-C or SIGTERM; look after its audit log and its database.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+app.add_typer(cli_portal_audit.app, name="audit")
+app.add_typer(cli_portal_database.app, name="database")
+
+
+@app.callback()
 def portal(
+    context: typer.Context,
     *,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The TCP port; 0 takes one that is free.")] = 8443,
-    reviews: Annotated[str, typer.Option(help="How long an identity check takes, as in '15 min'.")] = "15 min",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The TCP port; 0 takes one that is free.")
+    ] = DEFAULT_PORT,
+    data: Annotated[
+        Path, typer.Option(help="The folder for keys, database, mail and media; made where there is none.")
+    ] = DEFAULT_DATA,
+    database: Annotated[
+        str,
+        typer.Option(
+            help="Where accounts are kept: sqlite:///FILE (a file in the data folder unless told), "
+            "postgresql://USER:PASSWORD@HOST/NAME, or memory: for none that lasts."
+        ),
+    ] = "",
+    smtp: Annotated[
+        str | None,
+        typer.Option(
+            help="The mail server: smtp://HOST:PORT, smtps:// or smtp+starttls://; an inbox of the bench unless told."
+        ),
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Serve HTTPS with a certificate of the bench's own CA.")] = False,
+    public_url: Annotated[
+        str | None,
+        typer.Option(help="Where people reach the portal, for the links in mails; as it listens unless told."),
+    ] = None,
+    reviews: Annotated[
+        str | None, typer.Option(help="How long an identity check takes, as in '15 min'; 10 to 20 minutes unless told.")
+    ] = None,
+    reviewer: Annotated[
+        Path | None, typer.Option(help="The reviewer's rules, a YAML file (docs/identity-check.md).")
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="plain or json; plain on a terminal and json elsewhere unless told.")
+    ] = None,
     control_plane: Annotated[
-        bool, typer.Option("--control-plane", help="Let who shows the printed token read people's mail.")
+        bool,
+        typer.Option(
+            "--control-plane",
+            help="Let who shows the printed token put accounts, reviews and clock into any state, inject faults, read mail.",
+        ),
     ] = False,
 ) -> None:
-    """Run the identity portal over HTTP until Ctrl-C or SIGTERM. Everything is in memory: accounts and keys end with it."""
-    import secrets  # noqa: PLC0415
-    import socket  # noqa: PLC0415
-
-    from portal_sim.keys import make_keys  # noqa: PLC0415
-    from portal_sim.options import PortalOptions  # noqa: PLC0415
-    from portal_sim.portal import Portal  # noqa: PLC0415
-    from wire.clock import NS_PER_S, system_utc_s  # noqa: PLC0415
-    from wire.durations import read_duration  # noqa: PLC0415
-    from wire.entropy import LiveEntropy  # noqa: PLC0415
-    from wire.errors import CarrierFault, ConfigError  # noqa: PLC0415
-    from wire.world import World  # noqa: PLC0415
-
+    """Run the identity portal over HTTP until Ctrl-C or SIGTERM."""
+    if context.invoked_subcommand is not None:
+        return
     try:
-        review_s = max(1, read_duration(reviews) // NS_PER_S)
-    except ValueError as error:
-        raise ConfigError(str(error), key="--reviews") from None
-    try:
-        import uvicorn  # noqa: PLC0415
-
-        from portal_sim.web.app import make_app  # noqa: PLC0415
+        from bench.portal_service import Wanted, run  # noqa: PLC0415
     except ImportError as error:
+        from wire.errors import CarrierFault  # noqa: PLC0415
+
         raise CarrierFault(
-            f"the portal over HTTP needs the extra [portal]: pip install 'sgw-bench[portal]' ({error})"
+            f"the portal as a service needs the extra [portal]: pip install 'sgw-bench[portal]' ({error})"
         ) from None
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        raise CarrierFault(f"{host}:{port} cannot be listened at: {error.strerror}; choose another --port") from None
-    token = secrets.token_urlsafe(32) if control_plane else None
-    entropy = LiveEntropy()
-    options = PortalOptions(review_min_s=review_s, review_max_s=review_s)
-    made = Portal(
-        entropy=entropy, keys=make_keys(entropy, system_utc_s()), review_rng=World(0).rng("reviews"), options=options
+    status = run(
+        Wanted(
+            host=host,
+            port=port,
+            data=data,
+            database=database,
+            smtp=smtp,
+            tls=tls,
+            public_url=public_url,
+            reviews=reviews,
+            reviewer=reviewer,
+            log_format=log_format,
+            control_plane=control_plane,
+        )
     )
-    url = f"http://{host}:{listener.getsockname()[1]}"
-    typer.echo(f"portal at {url}\nkeys for vehicles at {url}/v1/keys")
-    if token is not None:
-        typer.echo(f"control token: export SGW_BENCH_PORTAL_TOKEN={token}")
-    config = uvicorn.Config(make_app(made, system_utc_s, control_token=token), log_level="warning")
-    uvicorn.Server(config).run(sockets=[listener])
+    if status:
+        raise typer.Exit(status)

@@ -157,9 +157,9 @@ class MemoryStore:
         """See `Unit`."""
         self._change(email, media=())
 
-    def media(self) -> frozenset[str]:
+    def media(self) -> Mapping[str, str]:
         """See `Reading`."""
-        return frozenset(name for account in self._accounts.values() for name in account.media)
+        return {name: account.email for account in self._accounts.values() for name in account.media}
 
     def reviews_open(self) -> list[Account]:
         """See `Reading`."""

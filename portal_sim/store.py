@@ -102,8 +102,8 @@ class Reading(Protocol):
     def undelivered(self, now_s: int, limit: int) -> list[OutgoingMail]:
         """Return mails whose next try is due, oldest first."""
 
-    def media(self) -> frozenset[str]:
-        """Return the names of all media that a record speaks of."""
+    def media(self) -> Mapping[str, str]:
+        """Return the names of all media that a record speaks of, and whose they are."""
 
 
 class Unit(Reading, Protocol):

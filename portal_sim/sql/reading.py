@@ -71,7 +71,7 @@ _HEAD = select(t.audit_head.c.position, t.audit_head.c.digest)
 _UNDELIVERED = (
     select(t.outbox).where(t.outbox.c.next_try_s <= NOW).order_by(t.outbox.c.mail_id).limit(bindparam("limit"))
 )
-_MEDIA = select(t.accounts.c.media).where(t.accounts.c.media != "[]")
+_MEDIA = select(t.accounts.c.media, t.accounts.c.email).where(t.accounts.c.media != "[]")
 
 
 class SqlReading:
@@ -135,9 +135,9 @@ class SqlReading:
         due_s: int | None = self._value(_NEXT_REVIEW)
         return due_s
 
-    def media(self) -> frozenset[str]:
+    def media(self) -> Mapping[str, str]:
         """See `Reading`."""
-        return frozenset(name for row in self._rows(_MEDIA) for name in json.loads(row.media))
+        return {name: row.email for row in self._rows(_MEDIA) for name in json.loads(row.media)}
 
     # ---- logins and sessions
 

@@ -106,7 +106,7 @@ def make_app(
     `look_at_once`: see `PortalRunner`.
     """
     app = FastAPI(title="sgw-bench portal", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    clock, faults = SettableClock(utc_s), Faults()
+    clock, faults = utc_s if isinstance(utc_s, SettableClock) else SettableClock(utc_s), Faults()
     run = PortalRunner(portal, clock if control_token else utc_s, look_at_once=look_at_once)
     described = document(ROUTES)
     app.openapi = lambda: described  # type: ignore[method-assign]

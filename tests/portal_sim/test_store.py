@@ -242,7 +242,7 @@ def test_a_review_is_begun_once_and_counts_an_attempt(unit: Unit) -> None:
     assert not unit.start_review(EMAIL, 9, None, ())
     person = unit.account(EMAIL)
     assert (person.attempts_left, person.identity, person.review_due_s) == (1, CheckState.IN_PROGRESS, 5)
-    assert (person.review_refusal, person.media, unit.media()) == ("dark", ("m1", "m2"), {"m1", "m2"})
+    assert (person.review_refusal, person.media, unit.media()) == ("dark", ("m1", "m2"), {"m1": EMAIL, "m2": EMAIL})
     assert (unit.next_review_s(), unit.reviews_due(4), unit.reviews_due(5)) == (5, [], [person])
     assert unit.end_review(EMAIL, CheckState.REFUSED)
     assert not unit.end_review(EMAIL, CheckState.APPROVED)

@@ -1,0 +1,106 @@
+"""Starts the portal as a service: what was asked for on the command line, its parts, what a person is told, and its end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import ssl
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from sqlalchemy.engine import make_url
+
+from portal_sim.options import PortalOptions
+from portal_sim.review import load_rules
+from portal_sim.service import MEMORY, Service, ServiceOptions
+from portal_sim.sql.engine import place
+from portal_sim.web.app import DOCUMENT_PATH, make_app
+from portal_sim.web.control import SettableClock
+from portal_sim.web.serving import address_of, listen, serve
+from wire.clock import NS_PER_S, system_utc_s
+from wire.durations import read_duration
+from wire.entropy import LiveEntropy
+from wire.errors import ConfigError
+
+SESSION_S = 30 * 60
+"""A session's life where people are real: what is shown on a screen that was left should be shut soon; testers refresh."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The command line. See `bench.cli_portal`."""
+
+    host: str
+    port: int
+    data: Path
+    database: str
+    smtp: str | None
+    tls: bool
+    public_url: str | None
+    reviews: str | None
+    reviewer: Path | None
+    log_format: str | None
+    control_plane: bool
+
+
+def run(wanted: Wanted) -> int:
+    """Serve until a signal; return the exit status. Raises `ConfigError` or `CarrierFault` where it cannot begin."""
+    console = Console(stderr=False, highlight=False)
+    settings = _settings(wanted)
+    listener = listen(wanted.host, wanted.port)
+    with listener:
+        scheme = "https" if wanted.tls else "http"
+        url = f"{scheme}://{address_of(listener)}"
+        options = ServiceOptions(
+            data=wanted.data,
+            database=wanted.database,
+            smtp=wanted.smtp,
+            public_url=wanted.public_url or url,
+            portal=settings,
+        )
+        clock = SettableClock(system_utc_s)
+        with Service(options, environment=os.environ, entropy=LiveEntropy(), utc_s=clock) as service:
+            token = secrets.token_urlsafe(32) if wanted.control_plane else None
+            app = make_app(service.portal, clock, control_token=token)
+            tls: ssl.SSLContext | None = None
+            serve(app, listener, tls=tls, on_started=lambda: _tell(console, wanted, service, url, token))
+            console.print("stopped: what was asked is answered, what was written is kept")
+    return 0
+
+
+def _settings(wanted: Wanted) -> PortalOptions:
+    settings = PortalOptions(session_lifetime_s=SESSION_S)
+    if wanted.reviewer is not None:
+        settings = replace(settings, review=load_rules(wanted.reviewer))
+    if wanted.reviews is not None:
+        try:
+            review_s = max(1, read_duration(wanted.reviews) // NS_PER_S)
+        except ValueError as error:
+            raise ConfigError(str(error), key="--reviews") from None
+        rules = replace(settings.review_rules(), wait_min_s=review_s, wait_max_s=review_s)
+        settings = replace(settings, review=rules)
+    return settings
+
+
+def _tell(console: Console, wanted: Wanted, service: Service, url: str, token: str | None) -> None:
+    """Say where everything is; the URL first, on a line that programs read too."""
+    database = service.options.database_url
+    lines = {
+        "portal at": url,
+        "keys for vehicles at": f"{url}/v1/keys",
+        "API described at": f"{url}{DOCUMENT_PATH}",
+        "data in": str(service.data.absolute()),
+        "database": "in memory: it ends with this process" if database == MEMORY else place(make_url(database)),
+        "mail": f"inbox {service.inbox.folder.absolute()}" if service.inbox else f"by {service.mail_server}",
+    }
+    if token is not None:
+        lines["control token"] = f"export SGW_BENCH_PORTAL_TOKEN={token}"
+    for name, value in lines.items():
+        console.print(f"{name:<20} {escape(value)}", soft_wrap=True)
+    if not wanted.tls and not wanted.host.startswith(("127.", "localhost", "::1")):
+        warning = "warning: passwords and codes cross the network in the clear: add --tls"
+        Console(stderr=True, highlight=False).print(warning)
+    sys.stdout.flush()
