@@ -6,6 +6,8 @@ from portal_people import CLUSTER, Counter, Visitor, checked, colleague, manager
 from wire import portal_api as api
 from wire.portal_api import CompanyState, PortalErrorCode
 
+pytestmark = pytest.mark.every_store
+
 THREE_DAYS_S = 3 * 24 * 3600
 
 

@@ -9,6 +9,8 @@ from portal_people import COMPANY, LONGEST_REVIEW_S, Counter, Visitor, checked, 
 from wire import portal_api as api
 from wire.portal_api import CheckState, CompanyState, PortalErrorCode
 
+pytestmark = pytest.mark.every_store
+
 # the page's own sentences
 IN_PROGRESS = "The identity check process is still in progress. Please check again later."
 DENIED = "The documents for your identity check have been denied. You have another attempt to repeat the operation."

@@ -18,6 +18,8 @@ from wire.errors import LocalMisuse
 from wire.portal_api import AuditRecord, PortalErrorCode, UnlockKind
 from wire.token import Generation, RequestStructure, Role, Scope, Token, key_id
 
+pytestmark = pytest.mark.every_store
+
 GATEWAY = 0x7A0
 STRUCTURE = RequestStructure(ecu_address=CLUSTER, vin=VIN, nonce=bytes(range(16)))
 TESTER_KEY = ec.derive_private_key(12345, ec.SECP256R1()).public_key()

@@ -9,6 +9,8 @@ from portal_sim.records import Link, LiveSession, PendingLogin
 from wire import portal_api as api
 from wire.portal_api import PortalErrorCode
 
+pytestmark = pytest.mark.every_store
+
 
 @pytest.fixture
 def counter() -> Counter:

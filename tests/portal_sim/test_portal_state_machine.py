@@ -1,11 +1,21 @@
 """Accounts live in any order of events; a small model says when an unlock may be had, and who is not validated never gets one."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from portal_people import STEP_S, Counter, Visitor
+from portal_stores import DATABASES
 
+from portal_sim.store import Store
 from wire import portal_api as api
 from wire.portal_api import CheckState, CompanyState
 
@@ -232,3 +242,12 @@ class Life(RuleBasedStateMachine):
 
 Life.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 TestLife = pytest.mark.slow(Life.TestCase)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DATABASES)
+def test_lives_are_the_same_in_a_database(
+    kind: str, new_store: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counter, "new_store", staticmethod(lambda: new_store(kind)))
+    run_state_machine_as_test(Life, settings=settings(max_examples=6, stateful_step_count=20, deadline=None))

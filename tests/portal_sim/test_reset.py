@@ -8,6 +8,8 @@ from portal_people import Counter, Visitor, colleague, manager, signed_in
 from wire import portal_api as api
 from wire.portal_api import PortalErrorCode
 
+pytestmark = pytest.mark.every_store
+
 THREE_DAYS_S = 3 * 24 * 3600
 NEW = "an entirely new password"
 

@@ -4,7 +4,7 @@ The people's authenticators are pyotp, which no one here wrote.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -12,6 +12,8 @@ import pyotp
 import pytest
 
 from portal_sim.keys import BackendKeys, make_keys
+from portal_sim.mail.memory_inbox import Inbox
+from portal_sim.memory_store import MemoryStore
 from portal_sim.options import CHEAP_COST, PortalOptions
 from portal_sim.portal import Portal
 from portal_sim.store import Store
@@ -45,16 +47,21 @@ def backend_keys() -> BackendKeys:
 
 
 class Counter:
-    """The portal, and the time at its counter."""
+    """The portal, and the time at its counter. `new_store`: makes its store, where none is handed in (`portal_stores`)."""
 
-    def __init__(self, *, store: Store | None = None, seed: int = 0, **options: object) -> None:
+    new_store: Callable[[], Store] = MemoryStore
+
+    def __init__(
+        self, *, store: Store | None = None, inbox: Inbox | None = None, seed: int = 0, **options: object
+    ) -> None:
         self.now_s = VIRTUAL_EPOCH_UTC_S
         self.portal = Portal(
             entropy=SeededEntropy(random.Random(seed)),
             keys=backend_keys(),
             review_rng=random.Random(seed + 1),
             options=PortalOptions(**{"cost": CHEAP_COST, **options}),
-            store=store,
+            store=self.new_store() if store is None else store,
+            inbox=inbox,
         )
 
     def call(self, request: api.Request[api.R_co]) -> api.R_co:

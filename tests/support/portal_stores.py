@@ -1,11 +1,14 @@
 """A fresh store of each kind, for tests that hold for all of them: memory, SQLite, PostgreSQL."""
 
+import itertools
+import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import postgres
 import pytest
+from portal_people import Counter
 
 from portal_sim.audit_chain import AuditChain
 from portal_sim.memory_store import MemoryStore
@@ -26,12 +29,25 @@ CHAIN = AuditChain(sealing().derived(CHAIN_PURPOSE))
 """The chain of all these stores."""
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let tests marked `every_store` run once for each kind of store, which all their portals have; slow ones in memory only."""
+    marked = metafunc.definition.get_closest_marker
+    if marked("every_store") and not marked("slow"):
+        metafunc.fixturenames.insert(0, "every_store")
+        metafunc.parametrize("every_store", KINDS, indirect=True)
+
+
+@pytest.fixture
+def every_store(
+    request: pytest.FixtureRequest, new_store: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counter, "new_store", staticmethod(lambda: new_store(request.param)))
+
+
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Cluster]:
     """The cluster that all workers of this run share."""
     base = tmp_path_factory.getbasetemp()
-    import os
-
     with postgres.shared_cluster(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) as cluster:
         yield cluster
 
@@ -39,11 +55,11 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Cl
 @pytest.fixture
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
     """Give the URL of a new database of a kind; SQLite's is empty, PostgreSQL's migrated."""
-    dropped = []
+    dropped, numbers = [], itertools.count()
 
     def make(kind: str) -> str:
         if kind == "sqlite":
-            return f"sqlite:///{tmp_path / f'{len(dropped)}.db'}"
+            return f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
         cluster: postgres.Cluster = request.getfixturevalue("postgresql")
         url = cluster.new_database(postgres.TEMPLATE)
         dropped.append((cluster, url))

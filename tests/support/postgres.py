@@ -108,9 +108,11 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + START_LIMIT_S
-        while any(Path(f"/proc/{pid}").exists() for pid in (main, *others)) and time.monotonic() < deadline:
+        while any(alive(int(pid)) for pid in (main, *others)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        # Where nobody reaps them, the dead keep their numbers, and PostgreSQL takes them for living.
+        for note in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
+            note.unlink(missing_ok=True)
 
     def _run(self, program: str, *arguments: object, check: bool = True) -> None:
         folder = programs()
@@ -136,6 +138,14 @@ def _not_root() -> dict[str, object]:
     return {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that is dead and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def make_cluster(*, durable: bool) -> Cluster:
     """Make a cluster in a folder of its own, and start it."""
     require()
@@ -155,6 +165,7 @@ def make_cluster(*, durable: bool) -> Cluster:
         *("initdb", "-D", cluster.data, "-U", "postgres", "-E", "UTF8", "--locale=C", "-N"),
         *("--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", secret),
     )
+    secret.unlink()
     cluster.start(durable=durable)
     return cluster
 
@@ -209,7 +220,7 @@ def main(run: int, folder: str, port: int) -> None:
     """What the keeper does, as nobody's child."""
     if os.fork():
         os._exit(0)
-    while Path(f"/proc/{run}").exists():
+    while alive(run):
         time.sleep(0.2)
     remove(Cluster(Path(folder), port, ""))
 
