@@ -1,7 +1,7 @@
 # The contributor's whole command list. Each target sets up what it needs by itself and is quick when nothing changed.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-vcan check format docs benchmark benchmark-vcan soak judges lock
+.PHONY: help venv demo test test-vcan check format docs benchmark benchmark-vcan soak judges crash lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -46,6 +46,11 @@ soak: venv ## serve a car for an hour under load: memory, lateness and traces st
 
 judges: venv ## only what foreign stacks and published vectors decide, and a table of what they said
 	@$(PY) -m pytest -m judge -n $${PYTEST_WORKERS:-2}
+
+# CRASH_POINTS and CRASH_SEED say otherwise; a failure prints the seed that it happened with.
+crash: venv ## kill the portal at a thousand random points on SQLite and some on PostgreSQL: nothing is ever half done
+	@export PYTHONPATH=tests/support; walk="$(PY) tests/support/crash_walk.py --seed $${CRASH_SEED:-1}"; \
+	$$walk --points $${CRASH_POINTS:-1000} && $$walk --points 200 --database postgresql && $$walk --points 20 --server
 
 lock: venv ## renew requirements.lock from pyproject.toml
 	@$(PY) tools/relock.py
