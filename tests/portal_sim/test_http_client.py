@@ -115,6 +115,9 @@ class LosesAnswers(httpx.BaseTransport):
             raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
         return answer
 
+    def close(self) -> None:
+        self.inner.close()
+
 
 def _losing(counter: HttpCounter, stack: contextlib.ExitStack, lost: int) -> LosesAnswers:
     losing = LosesAnswers(httpx.HTTPTransport(), lost)

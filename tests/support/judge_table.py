@@ -33,7 +33,7 @@ JUDGES = {
     "RFC 6238": "one-time codes: vectors of appendix B",
     "RFC 4231": "keys of SecurityAccess: vector 2 of HMAC",
     "pyotp": "one-time codes, and the URI in the QR code",
-    "OpenSSL": "paths of certificates and revocation lists (RFC 5280)",
+    "OpenSSL": "certificates and revocation lists (RFC 5280)",
 }
 """Who judges, and what."""
 WIDTH = 80
