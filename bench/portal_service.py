@@ -94,10 +94,10 @@ def _tell(console: Console, wanted: Wanted, service: Service, url: str, token: s
         "API described at": f"{url}{DOCUMENT_PATH}",
         "data in": str(service.data.absolute()),
         "database": "in memory: it ends with this process" if database == MEMORY else place(make_url(database)),
-        "mail": f"inbox {service.inbox.folder.absolute()}" if service.inbox else f"by {service.mail_server}",
     }
     if token is not None:
         lines["control token"] = f"export SGW_BENCH_PORTAL_TOKEN={token}"
+    lines["mail"] = f"inbox {service.inbox.folder.absolute()}" if service.inbox else f"by {service.mail_server}"
     for name, value in lines.items():
         console.print(f"{name:<20} {escape(value)}", soft_wrap=True)
     if not wanted.tls and not wanted.host.startswith(("127.", "localhost", "::1")):
