@@ -32,6 +32,7 @@ from scenarios.strategy import STATES  # noqa: E402
 from scenarios.verbs import VERBS, Param, Verb  # noqa: E402
 from sgw_sim.arming import TRANSITIONS  # noqa: E402
 from sgw_sim.profile import FOLDER, load_gateway  # noqa: E402
+from wire.portal_routes import ROUTES, Route  # noqa: E402
 from wire.uds import nrc_name  # noqa: E402
 
 MARK = re.compile(r"(<!-- made from the code: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -53,6 +54,16 @@ def verbs() -> str:
         return f"`{verb.name}`", verb.doc, "<br>".join(map(_parameter, verb.params)) or "none"
 
     return table(("verb", "what it does", "parameters (what holds when left out)"), map(row, VERBS.values()))
+
+
+def portal_routes() -> str:
+    """Return every route of the portal's API, with what its message says of itself."""
+
+    def row(route: Route) -> tuple[str, str]:
+        doc = " ".join((route.message.__doc__ or "").split())
+        return f"`{route.method} {route.path}`", doc.replace("|", "\\|")
+
+    return table(("request", "what it does"), map(row, ROUTES))
 
 
 def expectations() -> str:
@@ -180,6 +191,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "verbs": verbs,
     "expectations": expectations,
     "states": states,
+    "portal-routes": portal_routes,
     "token-checks": token_checks,
     "certificate-checks": certificate_checks,
     "seed-and-key": seed_and_key,
