@@ -19,7 +19,7 @@ from bench.bench_file import VIRTUAL, BenchSpec, CarAt, load_bench
 from bench.car import BenchCar, Findings
 from bench.person import Person
 from bench.plug import plug_in_tester
-from bench.portal_port import DEFAULT_LATENCY_NS, DirectPortal
+from bench.portal_port import DEFAULT_LATENCY_NS, Backend, DirectPortal
 from bench.stage import BenchStage
 from bench.tester import TESTER_SERIAL, BenchTester
 from bench.topology import Car, Wiring
@@ -44,6 +44,7 @@ from wire.world import World
 
 if TYPE_CHECKING:
     from bench.live.reach import ServedProcess
+    from vci_driver.portal_http import HttpPortal
 
 LIVE_LATENCY_NS = 2 * NS_PER_MS
 """How long the portal in this process takes for an answer where time passes: nobody waits for a make-believe network."""
@@ -85,7 +86,7 @@ class Bench:
         self._check_on_close = check_on_close
         self._watching = witness
         self._closing = ExitStack()
-        self._backend: Portal | None = None
+        self._backend: Backend | None = None
         self._mark = "" if spec.portal.url is None else f".{LiveEntropy().token_bytes(4).hex()}"
         self.people: dict[str, Person] = {}
         self._car: BenchCar | None = None
@@ -117,7 +118,8 @@ class Bench:
         if spec.url is not None:
             from vci_driver.portal_http import HttpPortal  # noqa: PLC0415 - an extra, and only some benches need it
 
-            return self._closing.enter_context(HttpPortal(spec.url, self.world))
+            port = self._closing.enter_context(HttpPortal(spec.url, self.world, entropy=self._entropy("tester's keys")))
+            return self._reach_behind(port) if port.controls else port
         keys = None if spec.keys_folder is None else load_keys(spec.keys_folder)
         if keys is None:
             keys = make_keys(self._entropy("backend keys"), self.epoch_utc_s)
@@ -134,6 +136,17 @@ class Bench:
         latency_ns = LIVE_LATENCY_NS if self.live else DEFAULT_LATENCY_NS
         return DirectPortal(self.world, self._backend, self._on_audit, latency_ns=latency_ns)
 
+    def _reach_behind(self, port: HttpPortal) -> PortalPort:
+        """Return a door to a served portal whose control token is known: it can be made to fail like one in this process."""
+        from bench.portal_at_url import ServedBackend  # noqa: PLC0415 - only some benches need it
+
+        folder = self.spec.portal.keys_folder
+        keys = None if folder is None else load_keys(folder)
+        self._backend = ServedBackend(port, keys, virtual=self.world.virtual)
+        return DirectPortal(
+            self.world, self._backend, self._on_audit, latency_ns=0 if self.live else DEFAULT_LATENCY_NS
+        )
+
     @property
     def _dates_are_ours(self) -> bool:
         """Whether every calendar on this bench can be put forward: portal, phones, tester and car."""
@@ -147,7 +160,7 @@ class Bench:
         self.car.put_date_forward(seconds)
 
     @property
-    def backend(self) -> Portal:
+    def backend(self) -> Backend:
         """The portal's inside. Raises `NotOnThisCarrier` where it stands behind a URL."""
         if self._backend is None:
             raise NotOnThisCarrier(

@@ -6,14 +6,14 @@ A call takes as long as the back end takes, and the world runs meanwhile: the te
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 from bench.tampering import Tamperer
-from portal_sim.portal import Portal
+from portal_sim.keys import BackendKeys
 from scenarios.stage import OutageKind, TamperKind
 from wire.clock import NS_PER_MS, NS_PER_S
 from wire.errors import LocalMisuse
-from wire.portal_api import AuditRecord, PortalError, PortalErrorCode, R_co, Request, RequestUnlock, Unlock
+from wire.portal_api import AuditRecord, KeySet, PortalError, PortalErrorCode, R_co, Request, RequestUnlock, Unlock
 from wire.world import World
 
 DEFAULT_LATENCY_NS = 60 * NS_PER_MS
@@ -22,8 +22,48 @@ CLIENT_TIMEOUT_NS = 30 * NS_PER_S
 SLOW_LATENCY_NS = 20 * NS_PER_S
 
 
+class Operators(Protocol):
+    """What the back end's operators do. Raises `LocalMisuse` where there is nobody or nothing of that name."""
+
+    def entitle(self, email: str, make: str, role: int, utc_s: int) -> None:
+        """Entitle a person to a role for a make."""
+
+    def revoke_company(self, email: str, utc_s: int) -> None:
+        """Revoke the company that a person belongs to."""
+
+    def revoke_unlock(self, audit_id: str, utc_s: int) -> None:
+        """Revoke an issued token or certificate."""
+
+
+class Backend(Protocol):
+    """What a bench reaches behind the door: a `Portal` in this process, or a served one by its control plane."""
+
+    @property
+    def operators(self) -> Operators:
+        """What the back end's operators do."""
+
+    @property
+    def keys(self) -> BackendKeys:
+        """The back end's private keys."""
+
+    def handle(self, request: Request[R_co], utc_s: int) -> R_co:
+        """Carry out one operation. Raises `PortalError`."""
+
+    def handle_timer(self, utc_s: int) -> None:
+        """Let what is due happen."""
+
+    def next_deadline_utc_s(self) -> int | None:
+        """Return when the next identity check is due."""
+
+    def audit_log(self, after: int = 0) -> list[AuditRecord]:
+        """Return the audit log from a position on, oldest first."""
+
+    def key_set(self, utc_s: int = 0) -> KeySet:
+        """Return what vehicles need to know."""
+
+
 class DirectPortal:
-    """A `wire.portal_api.PortalPort` to a `Portal` in the same process.
+    """A `wire.portal_api.PortalPort` to a back end that the bench reaches behind: all that passes is the bench's to spoil.
 
     `on_audit(record)` is told of every audit record as it is written. `tamper` spoils the next unlock on its way out.
     """
@@ -31,7 +71,7 @@ class DirectPortal:
     def __init__(
         self,
         world: World,
-        portal: Portal,
+        portal: Backend,
         on_audit: Callable[[AuditRecord], None],
         *,
         latency_ns: int = DEFAULT_LATENCY_NS,

@@ -10,7 +10,7 @@ import datetime as dt
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.tampering_change import CHANGE_TAMPERING, OTHER_VIN, spoil_change
 from bench.tampering_seed import SEED_TAMPERING, spoil_key
-from portal_sim.keys import sign_certificate, utc
-from portal_sim.portal import Portal
+from portal_sim.keys import BackendKeys, sign_certificate, utc
 from scenarios.stage import TamperKind
 from wire.diag_cert import CLAIMS_OID, DiagnosticClaims, claims_of, decode_chain, encode_chain, with_claims
 from wire.errors import LocalMisuse
@@ -35,11 +34,19 @@ _STRANGER_KEY = ec.derive_private_key(_STRANGER_SCALAR, ec.SECP256R1())
 _STRANGER_TOKEN_KEY = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x01")
 
 
+class HasKeys(Protocol):
+    """A back end whose private keys are at hand."""
+
+    @property
+    def keys(self) -> BackendKeys:
+        """The private keys. Raises `NotOnThisCarrier` where nobody here knows them."""
+
+
 class Tamperer:
     """Spoils unlocks. Remembers what passed, for replays."""
 
-    def __init__(self, portal: Portal) -> None:
-        self._portal = portal
+    def __init__(self, backend: HasKeys) -> None:
+        self._portal = backend
         self._passed: list[bytes] = []
 
     def apply(self, kind: TamperKind | None, request: RequestUnlock, unlock: Unlock, utc_s: int) -> Unlock:

@@ -58,6 +58,11 @@ class HttpPortal:
         self._entropy = entropy or LiveEntropy()
         self._client = client or httpx.Client(base_url=url, timeout=TIMEOUT_S)
 
+    @property
+    def controls(self) -> bool:
+        """Whether the control plane's token is known here."""
+        return self._control_token is not None
+
     def __enter__(self) -> Self:
         return self
 

@@ -21,6 +21,8 @@ from wire.plain import to_plain
 from wire.portal_api import PortalErrorCode as Code
 
 JSON = "application/json"
+LARGEST_INT = 2**53 - 1
+"""RFC 7493 section 2.2: what every JSON reader keeps exactly. It also fits every database."""
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
@@ -278,6 +280,6 @@ def _from_text(kind: Any, text: str, name: str) -> Any:
     kinds = get_args(kind) or (kind,)
     if str in kinds or any(isinstance(each, type) and issubclass(each, Enum) for each in kinds):
         return text
-    if not re.fullmatch(r"-?[0-9]{1,16}", text):
-        raise ConfigError("expected a whole number", key=name)
+    if not re.fullmatch(r"-?[0-9]{1,16}", text) or abs(int(text)) > LARGEST_INT:
+        raise ConfigError("expected a whole number, of 53 bits at most", key=name)
     return int(text)

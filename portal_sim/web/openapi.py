@@ -11,7 +11,7 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 from portal_sim.web.fields import FIELDS
 from portal_sim.web.problems import PROBLEM, DoorCode, status_of
 from wire.portal_api import PortalErrorCode as Code
-from wire.portal_routes import JSON, Place, Route
+from wire.portal_routes import JSON, LARGEST_INT, Place, Route
 
 VERSION = "1.0.0"
 Schema = dict[str, Any]
@@ -24,9 +24,9 @@ _PROBLEM_FIELDS: Schema = {
     "retry_after_s": {"type": "integer", "minimum": 0, "description": "When another try makes sense, in seconds."},
 }
 _SCALARS: dict[Any, Schema] = {
-    str: {"type": "string"},
+    str: {"type": "string", "pattern": r"^[^\x00]*$"},
     bool: {"type": "boolean"},
-    int: {"type": "integer"},
+    int: {"type": "integer", "minimum": -LARGEST_INT, "maximum": LARGEST_INT},
     float: {"type": "number"},
     bytes: {"type": "string", "pattern": "^(?:[0-9A-Fa-f]{2})*$", "description": "Bytes in hex."},
 }
@@ -48,7 +48,7 @@ class Schemas:
         if origin in (tuple, list, frozenset):
             return {"type": "array", "items": self.of(get_args(kind)[0], limits=limits)}
         if kind in _SCALARS:
-            return dict(_SCALARS[kind])
+            return dict(_SCALARS[kind]) if limits or kind is bytes else {"type": _SCALARS[kind]["type"]}
         if issubclass(kind, Enum):
             self.made.setdefault(kind.__name__, {"type": "string", "enum": [each.value for each in kind]})
         elif kind.__name__ not in self.made:

@@ -11,13 +11,12 @@ from starlette.types import Receive, Scope
 
 from portal_sim.web.problems import DoorCode, DoorRefusal
 from wire.portal_api import PortalError, PortalErrorCode
+from wire.portal_routes import LARGEST_INT
 
 BODY_MAX_BYTES = 65_536
 """The longest that anybody needs is a change of 4 KiB, in hex, beside a handful of short fields."""
 QUERY_MAX_BYTES = 2048
 SINGLE_HEADERS = (b"authorization", b"idempotency-key", b"content-type", b"content-length")
-LARGEST_INT = 2**53 - 1
-"""RFC 7493 section 2.2: what every JSON reader keeps exactly. It also fits every database."""
 
 
 class ClientGone(Exception):
