@@ -14,9 +14,9 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from portal_sim.records import Account, Company, Tries, TryRule
 from portal_sim.sealing import Sealing
 from portal_sim.sql import tables as t
+from portal_sim.sql.dialect import Statements
 from portal_sim.sql.reading import NOW, SqlReading
 from portal_sim.sql.rows import about_secret, account_values
-from portal_sim.sql.upsert import Upserts
 from wire.portal_api import CheckState, CompanyState
 
 _A = t.accounts.c
@@ -91,9 +91,9 @@ _JOIN = (
 class PeopleUnit(SqlReading):
     """See `portal_sim.store.Unit` for what each method promises."""
 
-    def __init__(self, connection: sa.Connection, sealing: Sealing, upserts: Upserts) -> None:
+    def __init__(self, connection: sa.Connection, sealing: Sealing, statements: Statements) -> None:
         super().__init__(connection, sealing)
-        self._upserts = upserts
+        self._statements = statements
 
     def _do(self, statement: sa.Executable, **values: object) -> int:
         """Carry a statement out; return how many rows it changed."""
@@ -104,7 +104,7 @@ class PeopleUnit(SqlReading):
     def add_account(self, account: Account, now_s: int) -> bool:
         """See `Unit`."""
         values = account_values(account, self._sealing)
-        return self._value(self._upserts.account, **values, now_s=now_s) is not None
+        return self._value(self._statements.account, **values, now_s=now_s) is not None
 
     def confirm_account(self, email: str) -> None:
         """See `Unit`."""
@@ -167,7 +167,7 @@ class PeopleUnit(SqlReading):
         """See `Unit`."""
         tries = rule.next(self.tries(subject), now_s)
         self._do(
-            self._upserts.tries,
+            self._statements.tries,
             subject=subject,
             failures=tries.failures,
             blocked_until_s=tries.blocked_until_s,
@@ -228,8 +228,8 @@ class PeopleUnit(SqlReading):
 
     def set_licence(self, company_id: int, make: str, until_s: int) -> None:
         """See `Unit`."""
-        self._do(self._upserts.licence, company_id=company_id, make=make, until_s=until_s)
+        self._do(self._statements.licence, company_id=company_id, make=make, until_s=until_s)
 
     def entitle(self, email: str, make: str, role: int) -> None:
         """See `Unit`."""
-        self._do(self._upserts.entitlement, email=email, make=make, role=role)
+        self._do(self._statements.entitlement, email=email, make=make, role=role)

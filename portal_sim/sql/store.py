@@ -3,8 +3,7 @@
 Nearly every unit writes to the audit log, and the log is a chain: who writes must know its end. So units take turns from their
 beginning, instead of meeting at the log when they are half done: each sees all that the ones before it did, none has to be done
 again for a deadlock; and passwords are hashed outside of units. On SQLite the turn is the file's own lock (BEGIN IMMEDIATE),
-behind one of this process, which is fair and wakes at once; on PostgreSQL it is an advisory lock, which a unit that changes
-nothing can take without a write.
+behind one of this process, which is fair and wakes at once; on PostgreSQL it is the row that says where the log ends.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from portal_sim.audit_chain import AuditChain
 from portal_sim.sealing import NotSealedHere, Sealing
 from portal_sim.sql import schema
 from portal_sim.sql import tables as t
+from portal_sim.sql.dialect import statements
 from portal_sim.sql.engine import WAIT_S, open_engine, place, readers, writers
 from portal_sim.sql.faults import cannot_open, told, unavailable
 from portal_sim.sql.reading import SqlReading
 from portal_sim.sql.unit import SqlUnit
-from portal_sim.sql.upsert import upserts
 from wire.errors import ConfigError
 
 CHAIN_PURPOSE = "audit chain"
 _SEAL, _SEALED = "key", b"sgw-bench portal"
-_TURN = sa.select(sa.func.pg_advisory_xact_lock(sa.literal(0x7067_7742, sa.BigInteger)))
+_TURN = sa.select(t.audit_head.c.position, t.audit_head.c.digest).with_for_update()
 
 
 class SqlStore:
@@ -44,7 +43,7 @@ class SqlStore:
         self._writers, self._readers = writers(engine), readers(engine)
         self._sealing = sealing
         self._chain = AuditChain(sealing.derived(CHAIN_PURPOSE))
-        self._upserts = upserts(engine.dialect.name)
+        self._statements = statements(engine.dialect.name)
         self._turn = _Turn() if engine.dialect.name == "sqlite" else nullcontext()
         self._require_key()
 
@@ -72,8 +71,8 @@ class SqlStore:
     def unit(self) -> Iterator[SqlUnit]:
         """See `Store`. Raises `PortalError` where the database is not to be reached."""
         with self._turn, told(), self._writers.begin() as connection:
-            self._take_turn(connection)
-            yield SqlUnit(connection, self._sealing, self._upserts, self._chain)
+            head = self._take_turn(connection)
+            yield SqlUnit(connection, self._sealing, self._statements, self._chain, head)
 
     @contextmanager
     def reading(self) -> Iterator[SqlReading]:
@@ -81,9 +80,11 @@ class SqlStore:
         with told(), self._readers.begin() as connection:
             yield SqlReading(connection, self._sealing)
 
-    def _take_turn(self, connection: sa.Connection) -> None:
-        if connection.dialect.name == "postgresql":
-            connection.execute(_TURN)
+    def _take_turn(self, connection: sa.Connection) -> tuple[int, bytes] | None:
+        if connection.dialect.name == "sqlite":
+            return None  # BEGIN IMMEDIATE has taken it
+        position, digest = connection.execute(_TURN).one()
+        return position, digest
 
     def _require_key(self) -> None:
         """Require the key that this database's first start had; note it at the first start."""

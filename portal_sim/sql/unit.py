@@ -9,16 +9,15 @@ from portal_sim.audit_chain import AuditChain
 from portal_sim.records import AuditEntry, KeptReply, Link, LiveSession, PendingLogin, RefreshToken
 from portal_sim.sealing import Sealing
 from portal_sim.sql import tables as t
+from portal_sim.sql.dialect import Statements, Together
 from portal_sim.sql.people_unit import PeopleUnit
 from portal_sim.sql.reading import NOW
 from portal_sim.sql.rows import ABOUT_MAIL, about_reply, entry_values, mail_text
-from portal_sim.sql.upsert import Upserts
 from portal_sim.store import STRANGERS_LIMIT
 from wire.portal_api import AuditRecord, Mail
 
 _ADD_LINK, _ADD_LOGIN, _ADD_SESSION = insert(t.links), insert(t.logins), insert(t.sessions)
-_ADD_REFRESH, _ADD_AUDIT, _ADD_ISSUED = insert(t.refresh_tokens), insert(t.audit), insert(t.issued)
-_ADD_REPLY, _ADD_MAIL = insert(t.replies), insert(t.outbox).inline()
+_ADD_REFRESH, _ADD_MAIL = insert(t.refresh_tokens), insert(t.outbox).inline()
 
 _USE_LINK = (
     delete(t.links)
@@ -50,11 +49,6 @@ _USE_NEW_REFRESH = (
 )
 _USED_REFRESH = select(_R.email, _R.family, _R.strong, _R.expires_s).where(*_KNOWN)
 
-_SET_HEAD = (
-    update(t.audit_head)
-    .where(t.audit_head.c.position == bindparam("before"))
-    .values(position=bindparam("now"), digest=bindparam("end"))
-)
 _DELIVERED = delete(t.outbox).where(t.outbox.c.mail_id == bindparam("which"))
 _FAILED = (
     update(t.outbox)
@@ -76,18 +70,22 @@ _FORGET_STRANGERS = delete(t.tries).where(t.tries.c.subject.in_(_STRANGERS))
 
 
 class SqlUnit(PeopleUnit):
-    """One transaction that changes things. See `portal_sim.store.Unit` for what each method promises."""
+    """One transaction that changes things. See `portal_sim.store.Unit` for what each method promises.
+
+    `head`: where the log ends, if that is known already.
+    """
 
     def __init__(
         self,
         connection: sa.Connection,
         sealing: Sealing,
-        upserts: Upserts,
+        statements: Statements,
         chain: AuditChain,
+        head: tuple[int, bytes] | None,
     ) -> None:
-        super().__init__(connection, sealing, upserts)
+        super().__init__(connection, sealing, statements)
         self._chain = chain
-        self._head: tuple[int, bytes] | None = None
+        self._head = head
 
     # ---- links, logins, sessions
 
@@ -180,34 +178,46 @@ class SqlUnit(PeopleUnit):
 
     def issue_with_audit(self, issue_key: str, record: AuditRecord, reply: KeptReply | None = None) -> None:
         """See `Unit`."""
-        position = self._append(record)
-        self._do(_ADD_ISSUED, audit_id=record.audit_id, issue_key=issue_key, person=record.person, position=position)
-        if reply is not None:
-            self._do(
-                _ADD_REPLY,
-                key_hash=reply.key_hash,
-                request_hash=reply.request_hash,
-                reply=self._sealing.seal(reply.reply.encode(), about_reply(reply.key_hash)),
-                expires_s=reply.expires_s,
-            )
+        values: dict[str, object] = {
+            "issued_audit_id": record.audit_id,
+            "issued_issue_key": issue_key,
+            "issued_person": record.person,
+            "issued_position": self._end()[0] + 1,
+        }
+        if reply is None:
+            self._append(self._statements.issue, record, values)
+            return
+        values |= {
+            "replies_key_hash": reply.key_hash,
+            "replies_request_hash": reply.request_hash,
+            "replies_reply": self._sealing.seal(reply.reply.encode(), about_reply(reply.key_hash)),
+            "replies_expires_s": reply.expires_s,
+        }
+        self._append(self._statements.issue_and_reply, record, values)
 
     def revoke(self, issue_key: str, now_s: int) -> bool:
         """See `Unit`."""
-        return self._value(self._upserts.revocation, issue_key=issue_key, since_s=now_s) is not None
+        return self._value(self._statements.revocation, issue_key=issue_key, since_s=now_s) is not None
 
     def add_audit(self, record: AuditRecord) -> None:
         """See `Unit`."""
-        self._append(record)
+        self._append(self._statements.append, record, {})
 
-    def _append(self, record: AuditRecord) -> int:
-        """Append; return the position. The end is noted apart from the log, and moves from where this unit found it."""
-        count, before = self._head or self.audit_head()
+    def _end(self) -> tuple[int, bytes]:
+        """Return where the log ends. Units take turns, so nobody else moves it before this one is over."""
+        if self._head is None:
+            self._head = self.audit_head()
+        return self._head
+
+    def _append(self, together: Together, record: AuditRecord, values: dict[str, object]) -> None:
+        """Append a record, with what belongs to it. The log's end is noted apart from it, and moves from where it was found."""
+        count, before = self._end()
         digest = self._chain.digest(count + 1, record, before)
-        self._do(_ADD_AUDIT, **entry_values(AuditEntry(position=count + 1, record=record, digest=digest)))
-        moved = self._do(_SET_HEAD, before=count, now=count + 1, end=digest)
-        assert moved == 1, "units take turns"
+        row = entry_values(AuditEntry(position=count + 1, record=record, digest=digest))
+        values |= {f"audit_{name}": value for name, value in row.items()}
+        moved = together.done(self._connection, {**values, "audit_head_before": count})
+        assert moved, "units take turns"
         self._head = count + 1, digest
-        return count + 1
 
     # ---- mail, and what has run out
 
