@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -17,6 +18,7 @@ from wire.entropy import LiveEntropy
 from wire.errors import ConfigError
 from wire.key_set import read_key_set
 from wire.portal_api import KeySet
+from wire.portal_trust import trust
 from wire.world import World
 
 LOOK_NS = 5 * NS_PER_S
@@ -94,12 +96,13 @@ class KeysSource:
         try:
             if not self._is_url:
                 return Path(self._where).read_text(encoding="utf-8")
-            with urllib.request.urlopen(self._where, timeout=FETCH_TIMEOUT_S) as answer:  # noqa: S310 - http or https, see above
+            context = trust(os.environ)  # read each time: a CA that was renewed is trusted without a restart
+            with urllib.request.urlopen(self._where, timeout=FETCH_TIMEOUT_S, context=context) as answer:  # noqa: S310 - http or https, see above
                 return str(answer.read(MAX_BYTES).decode("utf-8"))
         except urllib.error.HTTPError as error:
             with error:  # it holds the connection
                 return OSError(str(error))
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException, ConfigError) as error:
             return error
 
     def _take(self, found: str | Exception) -> bool:

@@ -17,12 +17,14 @@ from served_car import PATIENCE_S, Served, eventually, served_here
 from bench.live import keys_source
 from bench.live.keys_source import KeysSource
 from portal_sim.keys import key_set_of, make_keys
-from wire.clock import VIRTUAL_EPOCH_UTC_S, stopwatch
+from portal_sim.web.tls import bench_tls, server_context
+from wire.clock import VIRTUAL_EPOCH_UTC_S, stopwatch, system_utc_s
 from wire.entropy import SeededEntropy
 from wire.errors import ConfigError
 from wire.key_set import read_key_set, save_key_set
 from wire.plain import to_plain
 from wire.portal_api import KeySet
+from wire.portal_trust import PORTAL_CA
 from wire.world import World
 
 pytestmark = pytest.mark.realtime
@@ -173,6 +175,22 @@ def test_keys_come_from_a_url_and_are_asked_for_again(backend: Backend) -> None:
         backend.answer = backend.give(text_of(keys(2, b"\x01" * 16)))
         assert eventually(lambda: trusted(car) == keys(2).token_keys)
         assert b"\x01" * 16 in car.server.car.trust.revoked_tokens
+
+
+def test_over_https_keys_come_from_whom_the_named_ca_vouches_for_alone(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = bench_tls(tmp_path, (), system_utc_s(), SeededEntropy(World(1).rng("tls")))
+    backend.server.socket = server_context(files).wrap_socket(backend.server.socket, server_side=True)
+    url = backend.url.replace("http:", "https:")
+    said: list[str] = []
+    monkeypatch.setenv(PORTAL_CA, str(files.ca))
+    assert KeysSource(url, system_utc_s(), said.append).keys == keys(1)
+    monkeypatch.setenv(PORTAL_CA, str(tmp_path / "none.pem"))
+    assert KeysSource(url, system_utc_s(), said.append).keys != keys(1)
+    monkeypatch.delenv(PORTAL_CA)
+    assert KeysSource(url, system_utc_s(), said.append).keys != keys(1)
+    assert ["keys from" in said[0], "none.pem" in said[1], "verify failed" in said[2]] == [True] * 3, said
 
 
 @pytest.mark.parametrize(
