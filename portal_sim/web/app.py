@@ -72,11 +72,12 @@ class Doors(BaseRoute):
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
         try:
-            methods, parameters = self._at(path)
+            template, methods, parameters = self._at(path)
         except (DoorRefusal, api.PortalError) as error:
             return refused(error)
         if methods is None:
             return refused(DoorRefusal(DoorCode.NOT_FOUND, "There is nothing at this address."))
+        scope["route"] = template  # for logs and figures
         asked = "GET" if scope["method"] == "HEAD" else scope["method"]
         door = methods.get(asked)
         if door is None:
@@ -87,15 +88,20 @@ class Doors(BaseRoute):
             )
         return await answer_of(door, scope, receive, parameters)
 
-    def _at(self, path: str) -> tuple[dict[str, Door] | None, Mapping[str, str]]:
+    def _at(self, path: str) -> tuple[str, dict[str, Door] | None, Mapping[str, str]]:
+        """Return the template of a path, its doors by method, and what stands in its parameters."""
         fixed = self._fixed.get(path)
         if fixed is not None:
-            return fixed, {}
-        for pattern, methods in self._patterns.values():
+            return path, fixed, {}
+        for template, (pattern, methods) in self._patterns.items():
             found = pattern.fullmatch(path)
             if found is not None:
-                return methods, {name: unquoted(raw.encode("latin-1")) for name, raw in found.groupdict().items()}
-        return None, {}
+                return (
+                    template,
+                    methods,
+                    {name: unquoted(raw.encode("latin-1")) for name, raw in found.groupdict().items()},
+                )
+        return "", None, {}
 
 
 def make_app(
