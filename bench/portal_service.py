@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import ssl
+import signal
 import sys
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,12 +22,20 @@ from portal_sim.service import MEMORY, Service, ServiceOptions
 from portal_sim.sql.engine import place
 from portal_sim.web.app import DOCUMENT_PATH, make_app
 from portal_sim.web.control import SettableClock
+from portal_sim.web.logs import Event, Form, setup
+from portal_sim.web.metrics import Metrics
 from portal_sim.web.serving import address_of, listen, serve
-from wire.clock import NS_PER_S, system_utc_s
+from portal_sim.web.tls import TlsFiles, bench_tls, server_context
+from portal_sim.web.watched import Watched
+from portal_sim.web.watchpoints import Watchpoints
+from wire.clock import NS_PER_S, system_utc_ns, system_utc_s
 from wire.durations import read_duration
-from wire.entropy import LiveEntropy
+from wire.entropy import Entropy, LiveEntropy
 from wire.errors import ConfigError
+from wire.portal_api import AuditRecord
+from wire.portal_trust import PORTAL_CA
 
+FORMS: tuple[Form, ...] = get_args(Form)
 SESSION_S = 30 * 60
 """A session's life where people are real: what is shown on a screen that was left should be shut soon; testers refresh."""
 
@@ -49,9 +60,9 @@ class Wanted:
 def run(wanted: Wanted) -> int:
     """Serve until a signal; return the exit status. Raises `ConfigError` or `CarrierFault` where it cannot begin."""
     console = Console(stderr=False, highlight=False)
-    settings = _settings(wanted)
-    listener = listen(wanted.host, wanted.port)
-    with listener:
+    settings, form = _settings(wanted), _form(wanted.log_format)
+    metrics, entropy = Metrics(version("sgw-bench")), LiveEntropy()
+    with listen(wanted.host, wanted.port) as listener, setup(form, sys.stderr, system_utc_ns) as log:
         scheme = "https" if wanted.tls else "http"
         url = f"{scheme}://{address_of(listener)}"
         options = ServiceOptions(
@@ -62,13 +73,49 @@ def run(wanted: Wanted) -> int:
             portal=settings,
         )
         clock = SettableClock(system_utc_s)
-        with Service(options, environment=os.environ, entropy=LiveEntropy(), utc_s=clock) as service:
+
+        def on_record(record: AuditRecord) -> None:
+            metrics.acted(record.action)
+            log.event(Event.ACTION, action=record.action)
+
+        with Service(options, environment=os.environ, entropy=entropy, utc_s=clock, on_record=on_record) as service:
+            tls = _tls(wanted, service.data, entropy)
             token = secrets.token_urlsafe(32) if wanted.control_plane else None
-            app = make_app(service.portal, clock, control_token=token)
-            tls: ssl.SSLContext | None = None
-            serve(app, listener, tls=tls, on_started=lambda: _tell(console, wanted, service, url, token))
-            console.print("stopped: what was asked is answered, what was written is kept")
+            app = Watchpoints(
+                make_app(service.portal, clock, control_token=token),
+                require_health=service.require_health,
+                metrics=metrics.text,
+                control_token=token,
+            )
+
+            def on_started() -> None:
+                _tell(console, wanted, service, url, token, tls)
+                log.event(Event.STARTED, url=url, version=version("sgw-bench"))
+
+            context = None if tls is None else server_context(tls)
+            ended_by = serve(Watched(app, log, metrics, entropy), listener, tls=context, on_started=on_started)
+            log.event(Event.STOPPING, signal=signal.Signals(ended_by).name if ended_by else "")
+        log.event(Event.STOPPED)
+    console.print("stopped: what was asked is answered, what was written is kept")
     return 0
+
+
+def _form(wanted: str | None) -> Form:
+    if wanted is None:
+        return "plain" if sys.stderr.isatty() else "json"
+    for form in FORMS:
+        if wanted == form:
+            return form
+    raise ConfigError(f"no log has the form {wanted!r}: {' or '.join(FORMS)}", key="--log-format")
+
+
+def _tls(wanted: Wanted, data: Path, entropy: Entropy) -> TlsFiles | None:
+    """Make the certificate, for the names by which clients know this service."""
+    if not wanted.tls:
+        return None
+    public = urlsplit(wanted.public_url or "").hostname
+    hosts = [wanted.host, *([public] if public else [])]
+    return bench_tls(data, hosts, system_utc_s(), entropy)
 
 
 def _settings(wanted: Wanted) -> PortalOptions:
@@ -85,7 +132,9 @@ def _settings(wanted: Wanted) -> PortalOptions:
     return settings
 
 
-def _tell(console: Console, wanted: Wanted, service: Service, url: str, token: str | None) -> None:
+def _tell(
+    console: Console, wanted: Wanted, service: Service, url: str, token: str | None, tls: TlsFiles | None
+) -> None:
     """Say where everything is; the URL first, on a line that programs read too."""
     database = service.options.database_url
     lines = {
@@ -95,6 +144,8 @@ def _tell(console: Console, wanted: Wanted, service: Service, url: str, token: s
         "data in": str(service.data.absolute()),
         "database": "in memory: it ends with this process" if database == MEMORY else place(make_url(database)),
     }
+    if tls is not None:
+        lines["trust its CA"] = f"export {PORTAL_CA}={tls.ca.absolute()}"
     if token is not None:
         lines["control token"] = f"export SGW_BENCH_PORTAL_TOKEN={token}"
     lines["mail"] = f"inbox {service.inbox.folder.absolute()}" if service.inbox else f"by {service.mail_server}"

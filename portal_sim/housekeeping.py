@@ -10,20 +10,34 @@ from portal_sim.media.keeping import MediaFolder
 from portal_sim.portal import HOUSEKEEPING_S, Portal
 from portal_sim.store import Store
 from wire.errors import BenchError
+from wire.portal_api import AuditRecord
 
 LOOK_S = 1.0
 """How often it looks for a review that is due: the clock may be put forward."""
+RECORDS_AT_ONCE = 10_000
 LOG = logging.getLogger("sgw_bench.portal")
 
 
 class Housekeeping:
-    """Runs from `start` to `close`. A database that is away is asked again at the next look."""
+    """Runs from `start` to `close`. A database that is away is asked again at the next look.
 
-    def __init__(self, portal: Portal, store: Store, media: MediaFolder, utc_s: Callable[[], int]) -> None:
+    `on_record` is told of each record of the audit log, within a second or so after it was written.
+    """
+
+    def __init__(
+        self,
+        portal: Portal,
+        store: Store,
+        media: MediaFolder,
+        utc_s: Callable[[], int],
+        on_record: Callable[[AuditRecord], None],
+    ) -> None:
         self._portal = portal
         self._store = store
         self._media = media
         self._utc_s = utc_s
+        self._on_record = on_record
+        self._position: int | None = None
         self._swept_s: int | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
@@ -42,9 +56,20 @@ class Housekeeping:
         """Do what is due now."""
         now_s = self._utc_s()
         self._portal.handle_timer(now_s)
+        self._tell()
         if self._swept_s is None or abs(now_s - self._swept_s) >= HOUSEKEEPING_S:
             self._swept_s = now_s
             self._sweep(now_s)
+
+    def _tell(self) -> None:
+        """Tell of what the audit log has got since the last look."""
+        with self._store.reading() as reading:
+            if self._position is None:
+                self._position, _ = reading.audit_head()
+            entries = reading.audit(self._position, RECORDS_AT_ONCE)
+        for entry in entries:
+            self._position = entry.position
+            self._on_record(entry.record)
 
     def _sweep(self, now_s: int) -> None:
         with self._store.reading() as reading:

@@ -32,6 +32,7 @@ from portal_sim.sql.store import CHAIN_PURPOSE, SqlStore
 from portal_sim.store import Reading, Store
 from wire.entropy import Entropy, LiveEntropy
 from wire.errors import ConfigError
+from wire.portal_api import AuditRecord
 from wire.world import World
 
 DATABASE_FILE = "portal.sqlite"
@@ -75,7 +76,13 @@ class Service:
     """Everything behind the door. `with Service(...)` runs it; raises `ConfigError` or `CarrierFault` where it cannot begin."""
 
     def __init__(
-        self, options: ServiceOptions, *, environment: Mapping[str, str], entropy: Entropy, utc_s: Callable[[], int]
+        self,
+        options: ServiceOptions,
+        *,
+        environment: Mapping[str, str],
+        entropy: Entropy,
+        utc_s: Callable[[], int],
+        on_record: Callable[[AuditRecord], None] = lambda _: None,
     ) -> None:
         self.options = options
         self._closing = closing = ExitStack()
@@ -105,7 +112,7 @@ class Service:
             )
             self.media = MediaFolder(self.data / "media", sealing, entropy, options.retention)
             self.reception = Reception(closing.enter_context(Darkroom()), self.media)
-            self._housekeeping = Housekeeping(self.portal, self.store, self.media, utc_s)
+            self._housekeeping = Housekeeping(self.portal, self.store, self.media, utc_s, on_record)
         except BaseException:
             closing.close()
             raise
