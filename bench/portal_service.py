@@ -82,7 +82,7 @@ def run(wanted: Wanted) -> int:
             tls = _tls(wanted, service.data, entropy)
             token = secrets.token_urlsafe(32) if wanted.control_plane else None
             app = Watchpoints(
-                make_app(service.portal, clock, control_token=token),
+                make_app(service.portal, clock, control_token=token, reception=service.reception),
                 require_health=service.require_health,
                 metrics=metrics.text,
                 control_token=token,

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import httpx
 
 from wire.entropy import Entropy, LiveEntropy
 from wire.errors import ConfigError, LocalMisuse
 from wire.plain import from_plain
-from wire.portal_api import PortalError, PortalErrorCode, R_co, Request
+from wire.portal_api import FaceVideo, IdentityDocuments, Picture, PortalError, PortalErrorCode, R_co, Request
 from wire.portal_control import CONTROL_ROUTES
 from wire.portal_routes import ROUTES, Place, Route, Sent, send
 from wire.world import World
@@ -32,8 +32,19 @@ CONTROL_TOKEN = "SGW_BENCH_PORTAL_TOKEN"  # noqa: S105 - the name of a variable,
 """The environment's variable with the portal's control token, for a bench that reads people's mail."""
 ROUTE_OF: Mapping[type[Request[Any]], Route] = MappingProxyType({r.message: r for r in (*ROUTES, *CONTROL_ROUTES)})
 _CONTROLLED = frozenset(route.message for route in CONTROL_ROUTES)
+UNSUPPORTED_MEDIA_TYPE = 415
 _LOST = (httpx.ReadError, httpx.RemoteProtocolError)
 """The request went out, and no answer came back: nobody knows whether it was carried out."""
+
+
+class Camera(Protocol):
+    """What a person photographs a document and films their face with."""
+
+    def picture(self, wanted: Picture, side: str = "front") -> bytes:
+        """Return a photo of one side on which about what is `wanted` is seen."""
+
+    def video(self, wanted: FaceVideo) -> bytes:
+        """Return a video of the face."""
 
 
 class HttpPortal:
@@ -41,6 +52,8 @@ class HttpPortal:
 
     A request for an unlock gets an idempotency key, drawn from `entropy`, where it has none; it is repeated once where the
     answer was lost, so that a lost answer costs no second code. Nothing else that changes something is repeated.
+
+    An identity check says in JSON what would be seen; a portal that wants to see it gets what `camera` takes.
     """
 
     def __init__(
@@ -51,11 +64,13 @@ class HttpPortal:
         client: httpx.Client | None = None,
         control_token: str | None = None,
         entropy: Entropy | None = None,
+        camera: Callable[[IdentityDocuments], Camera] | None = None,
     ) -> None:
         self.url = url
         self._world = world
         self._control_token = control_token or os.environ.get(CONTROL_TOKEN)
         self._entropy = entropy or LiveEntropy()
+        self._camera = camera or _phone
         self._client = client or httpx.Client(base_url=url, timeout=TIMEOUT_S)
 
     @property
@@ -99,6 +114,8 @@ class HttpPortal:
         sent = send(route, self._with_key(route, request))
         try:
             answer = self._exchange(route, sent)
+            if answer.status_code == UNSUPPORTED_MEDIA_TYPE and isinstance(request, IdentityDocuments):
+                answer = self._uploaded(route, sent, request)
             if answer.is_success and route.raw is not None:
                 return cast("R_co", route.reply(**{route.raw: answer.content}))
             body = answer.json()
@@ -125,6 +142,19 @@ class HttpPortal:
                 raise
             return self._sent(route, sent)
 
+    def _uploaded(self, route: Route, sent: Sent, wanted: IdentityDocuments) -> httpx.Response:
+        camera = self._camera(wanted)
+        files = {
+            "front": ("front", camera.picture(wanted.front, "front")),
+            "back": ("back", camera.picture(wanted.back, "back")),
+            "video": ("video", camera.video(wanted.video)),
+        }
+        assert set(files) == set(route.media)
+        texts = {name: value for name, value in (sent.body or {}).items() if name not in files}
+        return self._client.request(
+            route.method, sent.path, headers=cast("Any", dict(sent.headers)), data=texts, files=files
+        )
+
     def _sent(self, route: Route, sent: Sent) -> httpx.Response:
         headers: dict[str, str | bytes] = dict(sent.headers)
         if route.message in _CONTROLLED and self._control_token is not None:
@@ -136,6 +166,12 @@ class HttpPortal:
             headers=cast("Any", headers),
             json=sent.body,
         )
+
+
+def _phone(wanted: IdentityDocuments) -> Camera:
+    from vci_driver.camera import Camera as Phone  # noqa: PLC0415 - Pillow and PyAV, and few benches need them
+
+    return Phone(document=wanted.document, country=wanted.country)
 
 
 def _refusal(status: int, body: object) -> PortalError:

@@ -21,9 +21,10 @@ from portal_sim.web.faults import Faults, delayed, write_faulty
 from portal_sim.web.openapi import document
 from portal_sim.web.problems import DoorCode, DoorRefusal
 from portal_sim.web.requests import ClientGone, unquoted
+from portal_sim.web.uploads import Reception, UploadDoor
 from wire import portal_api as api
 from wire.portal_control import PREFIX
-from wire.portal_routes import ROUTES
+from wire.portal_routes import ROUTES, Route
 
 _PARAMETER = re.compile(r"\\\{(\w+)\\\}")
 DOCUMENT_PATH = "/v1/openapi.json"
@@ -105,18 +106,24 @@ class Doors(BaseRoute):
 
 
 def make_app(
-    portal: Portal, utc_s: Callable[[], int], *, control_token: str | None = None, look_at_once: bool = True
+    portal: Portal,
+    utc_s: Callable[[], int],
+    *,
+    control_token: str | None = None,
+    reception: Reception | None = None,
+    look_at_once: bool = True,
 ) -> FastAPI:
     """Return the application. `utc_s`: the back end's clock. `control_token` None: there is no control plane.
 
-    `look_at_once`: see `PortalRunner`.
+    `reception`: where the media of identity checks are looked at. None, on a bench: a check comes as JSON that says what would
+    be seen on them. `look_at_once`: see `PortalRunner`.
     """
     app = FastAPI(title="sgw-bench portal", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     clock, faults = utc_s if isinstance(utc_s, SettableClock) else SettableClock(utc_s), Faults()
     run = PortalRunner(portal, clock if control_token else utc_s, look_at_once=look_at_once)
-    described = document(ROUTES)
+    described = document(ROUTES, uploads=reception is not None)
     app.openapi = lambda: described  # type: ignore[method-assign]
-    doors: list[tuple[str, str, Door]] = [(route.method, route.path, MessageDoor(route, run)) for route in ROUTES]
+    doors = [(route.method, route.path, _door(route, run, reception)) for route in ROUTES]
     doors.append(("GET", DOCUMENT_PATH, Prepared(json.dumps(described).encode())))
     app.router.routes.append(Doors("/v1/", doors, faults))
     if control_token:
@@ -128,6 +135,10 @@ def make_app(
 
     app.router.default = _nothing_there
     return app
+
+
+def _door(route: Route, run: PortalRunner, reception: Reception | None) -> Door:
+    return UploadDoor(route, run, reception) if route.media and reception is not None else MessageDoor(route, run)
 
 
 async def _nothing_there(scope: Scope, _: Receive, send: Send) -> None:

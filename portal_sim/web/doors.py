@@ -53,6 +53,7 @@ class Door(Protocol):
 
 
 Runner = Callable[[Route, api.Request[Any], str], Awaitable[Any]]
+"""Has a message carried out, for a network address."""
 
 
 class PortalRunner:

@@ -78,12 +78,15 @@ def document(
     title: str = "SGW bench: identity portal",
     more: Schema | None = None,
     locked: bool = False,
+    uploads: bool = False,
 ) -> Schema:
-    """Return the document. `more`: paths that no message travels on; `locked`: every operation wants a bearer token."""
+    """Return the document. `more`: paths that no message travels on; `locked`: every operation wants a bearer token;
+    `uploads`: media come as files.
+    """
     schemas = Schemas()
     paths: dict[str, dict[str, Any]] = {path: dict(operations) for path, operations in (more or {}).items()}
     for route in routes:
-        operation = paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+        operation = paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, uploads=uploads)
         if locked:
             operation["security"] = [{"session": []}]
     return {
@@ -103,7 +106,7 @@ def document(
     }
 
 
-def _operation(route: Route, schemas: Schemas) -> Schema:
+def _operation(route: Route, schemas: Schemas, *, uploads: bool) -> Schema:
     text = " ".join((route.message.__doc__ or "").split())
     summary = text.partition(". ")[0].rstrip(".")
     made: Schema = {
@@ -121,7 +124,7 @@ def _operation(route: Route, schemas: Schemas) -> Schema:
     }
     if route.at(Place.BEARER):
         made["security"] = [{"session": []}]
-    body = _body(route, schemas)
+    body = _upload(route, schemas) if uploads and route.media else _body(route, schemas)
     if body is not None:
         made["requestBody"] = body
     return made
@@ -175,6 +178,16 @@ def _body(route: Route, schemas: Schemas) -> Schema | None:
         return None
     schema = schemas.of_fields(route.message, names, limits=True)
     return {"required": True, "content": {JSON: {"schema": schema}}}
+
+
+def _upload(route: Route, schemas: Schemas) -> Schema:
+    """Return the body of a route whose media come as files; their type is found out by looking at them."""
+    texts = [name for name in route.at(Place.BODY) if name not in route.media]
+    schema = schemas.of_fields(route.message, texts, limits=True)
+    for name in route.media:
+        schema["properties"][name] = {"type": "string", "contentMediaType": "application/octet-stream"}
+    schema["required"] = [*texts, *route.media]
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 
 def _reply_schema(route: Route, schemas: Schemas) -> Schema:
