@@ -14,6 +14,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -36,6 +37,13 @@ LOOK_EVERY_S = 1.0
 """Between looks at the outbox that nobody asked for: a try has become due, or the portal's clock was put forward."""
 ANSWER_WAIT_S = 20.0
 """How long a server may take for one answer. RFC 5321 4.5.3.2 asks for minutes; a retry costs us less than a waiting stop."""
+
+
+class MailEnd(StrEnum):
+    """How the portal's care for a mail ended."""
+
+    SENT = "sent"
+    GIVEN_UP = "given_up"
 
 
 class Outgoing(Protocol):
@@ -80,6 +88,7 @@ class _Fault:
 
 class Postman:
     """Delivers an outbox. `now_s` is the portal's clock; `ca_file` (PEM) replaces the machine's list of authorities.
+    `on_end` is told, in his thread, how it ended with each mail.
 
     `with Postman(...)` runs him in a thread of his own; or call `run`. Raises `ConfigError` for a file that holds no certificate.
     """
@@ -93,12 +102,14 @@ class Postman:
         now_s: Callable[[], int],
         ca_file: Path | None = None,
         answer_wait_s: float = ANSWER_WAIT_S,
+        on_end: Callable[[MailEnd], object] = lambda _: None,
     ) -> None:
         self._outbox = outbox
         self._server = server
         self._head = head
         self._now_s = now_s
         self._answer_wait_s = answer_wait_s
+        self._on_end = on_end
         self._tls = None if server.security is Security.NONE else _tls_context(ca_file)
         self._woken = threading.Event()
         self._stop = threading.Event()
@@ -175,6 +186,7 @@ class Postman:
         fault = self._hand_over(smtp, waiting.mail, letter)
         if fault is None:
             self._outbox.delivered(waiting.mail_id)
+            self._on_end(MailEnd.SENT)
             LOG.info("mail %d was delivered", waiting.mail_id, extra={"mail_id": waiting.mail_id})
         elif fault.for_good:
             self._give_up(waiting, f"the server refuses it for good ({fault.code})")
@@ -251,6 +263,7 @@ class Postman:
 
     def _give_up(self, waiting: Outgoing, why: str) -> None:
         self._outbox.delivered(waiting.mail_id)
+        self._on_end(MailEnd.GIVEN_UP)
         LOG.error("mail %d is given up: %s", waiting.mail_id, why, extra={"mail_id": waiting.mail_id})
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,6 +21,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from portal_sim.mail.postman import MailEnd
 from wire.portal_api import PortalErrorCode
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -49,13 +49,6 @@ ACTIONS = frozenset(
 )
 """The audit log's words for what happens."""
 _REVIEWS = {"identity approved": "approved", "identity refused": "refused"}
-
-
-class MailEnd(StrEnum):
-    """How the portal's care for a mail ended."""
-
-    SENT = "sent"
-    GIVEN_UP = "given_up"
 
 
 class Metrics:

@@ -12,7 +12,8 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 import portal_sim
-from portal_sim.web.metrics import ACTIONS, BUCKETS_S, CONTENT_TYPE, NOWHERE, OTHER, ROUTES_MAX, MailEnd, Metrics
+from portal_sim.mail.postman import MailEnd
+from portal_sim.web.metrics import ACTIONS, BUCKETS_S, CONTENT_TYPE, NOWHERE, OTHER, ROUTES_MAX, Metrics
 from wire.portal_api import PortalErrorCode
 
 WRITERS = {"audit": 0, "record": 0, "_note": 1, "count_failure": 1}

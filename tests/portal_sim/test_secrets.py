@@ -1,48 +1,22 @@
 """No password, secret, code, token or key in a repr, a log, an audit record or an error: walked with sentinels."""
 
 import dataclasses
-import inspect
 import logging
 import re
-from typing import get_type_hints
 
 import pytest
-from portal_people import Counter, Visitor, backend_keys, colleague, manager
+from portal_people import Counter, manager
+from portal_secrets import MESSAGES, Noting, live, secrets_of
 
 from portal_sim import records
 from portal_sim.memory_store import MemoryStore
 from portal_sim.records import Link, LiveSession, PendingLogin
-from vci_driver import portal_client
 from vci_driver.authenticator import Authenticator
 from vci_driver.portal_client import PortalClient
 from wire import portal_api as api
 from wire.clock import WallClock
-from wire.portal_api import PortalErrorCode
 
-MESSAGES = [
-    each
-    for module in (api, records, portal_client)
-    for _, each in inspect.getmembers(module, dataclasses.is_dataclass)
-    if each.__module__.startswith(module.__name__)
-]
-# Text and bytes that anyone may read. A new field stands here, or its message hides it.
-PUBLIC = {
-    *("email", "email_masked", "person", "first_name", "last_name", "birth_date", "country", "name", "to", "manager"),
-    *("legal_name", "vat_number", "address", "street_number", "post_code", "town", "province", "nation", "phone"),
-    *("position", "company", "company_name", "message", "messages", "subject", "text", "tester_serial", "make", "vin"),
-    *("digest", "family", "key_hash", "request_hash", "media", "invited", "request_text", "der"),
-    *("challenge", "audit_id", "action", "token_keys", "root_ca", "revoked_tokens", "kind", "fields", "review_refusal"),
-}
 SENTINEL = "SENTINEL-7f3a"
-
-
-def carries_text(annotation: object) -> bool:
-    return "str" in str(annotation) or "bytes" in str(annotation)
-
-
-def secrets_of(message: type) -> list[str]:
-    hints = get_type_hints(message)
-    return [f.name for f in dataclasses.fields(message) if carries_text(hints[f.name]) and f.name not in PUBLIC]
 
 
 def test_the_walk_finds_the_messages_and_their_secrets() -> None:
@@ -69,75 +43,12 @@ def test_what_is_shown_is_not_everything_hidden() -> None:
 # ---- a whole life, with every secret noted on the way
 
 
-class Witness(Counter):
-    """Notes every secret that passes and every text that comes out beside the replies."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options)
-        self.secrets: set[str] = set()
-        self.shown: list[str] = []
-
-    def call(self, request: api.Request[api.R_co]) -> api.R_co:
-        self.note(request)
-        try:
-            reply = super().call(request)
-        except api.PortalError as error:
-            self.shown += [str(error), repr(error), error.sentence, str(error.__cause__)]
-            raise
-        for each in reply if isinstance(reply, tuple) else (reply,):
-            self.note(each)
-        return reply
-
-    def note(self, message: object) -> None:
-        self.shown.append(repr(message))
-        for name in secrets_of(type(message)):
-            value = getattr(message, name)
-            for each in value if isinstance(value, tuple) else (value,):
-                if each:
-                    self.secrets.add(each.hex() if isinstance(each, bytes) else each)
-        if isinstance(message, api.LoginStep) and message.otpauth_uri:
-            self.secrets.add(message.otpauth_uri.partition("secret=")[2].partition("&")[0])
-
-
-def live(counter: Counter) -> tuple[Visitor, Visitor]:
-    boss = manager(counter)
-    person = colleague(counter, boss)
-    person.log_in()
-    counter.portal.operators.revoke_unlock(person.ask().audit_id, counter.now_s)
-    for refused in (
-        lambda: person.begin("a wrong password"),
-        person.begin,
-        lambda: person.ask(session="an-invented-session"),
-        lambda: counter.call(api.ConfirmEmail(link_code="an-invented-link")),
-        lambda: counter.call(api.SignUp(email="tessa", password="the secret of tessa")),
-        lambda: counter.call(api.SignUp(email="tessa@x.example", password="short-pass")),
-        lambda: counter.call(api.FinishLogin(login_id="an-invented-login", code="135790")),
-    ):
-        with pytest.raises(api.PortalError):
-            refused()
-    counter.wait(600)
-    with counter.refused(PortalErrorCode.CODE_REJECTED):
-        person.ask(code=person.wrong_code())
-    counter.wait(600)
-    person.log_in()
-    new = "a new password for it"
-    counter.call(api.ChangePassword(session=person.session, old_password=person.password, new_password=new))
-    boss.sign_in()
-    boss.reset_second_factor(person)
-    boss.disassociate(person)
-    return boss, person
-
-
 def test_nothing_secret_comes_out_of_a_whole_life(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    counter = Witness()
-    boss, person = live(counter)
-    keys = backend_keys()
-    counter.secrets.add(keys.token_key.private_bytes_raw().hex())
-    counter.secrets |= {f"{key.private_numbers().private_value:x}" for key in (keys.root_key, keys.ca_key)}
-    counter.secrets |= {each.phone.byte_secret().hex() for each in (boss, person) if each.phone}
+    counter = Noting()
+    counter.note_keys(*live(counter))
     printed = capsys.readouterr()
     shown = "\n".join(
         [
@@ -148,8 +59,7 @@ def test_nothing_secret_comes_out_of_a_whole_life(
         ]
     )
     assert len(counter.secrets) > 25
-    leaked = [each for each in counter.secrets if re.search(rf"(?<![0-9a-z]){re.escape(each)}(?![0-9a-z])", shown)]
-    assert leaked == []
+    assert counter.leaked(shown) == []
 
 
 class NosyStore(MemoryStore):
@@ -178,7 +88,7 @@ class NosyStore(MemoryStore):
 
 def test_the_store_keeps_hashes_of_passwords_codes_and_tokens() -> None:
     store = NosyStore()
-    counter = Witness(store=store)
+    counter = Noting(store=store)
     live(counter)
     assert sum(each.startswith("$argon2id$") for each in store.kept) == 2
     assert [each for each in counter.secrets if any(each in kept for kept in store.kept)] == []

@@ -6,18 +6,19 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 
 @contextlib.contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """Yield the URL at which `app` is served."""
+def serving(app: ASGIApp, **config: Any) -> Iterator[str]:
+    """Yield the URL at which `app` is served. `config`: see `uvicorn.Config`."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()  # who connects before the server runs is served then
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, **{"log_level": "critical", "lifespan": "off", **config}))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http server")
     thread.start()
     try:

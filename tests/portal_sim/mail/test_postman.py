@@ -17,7 +17,7 @@ from portal_sim.mail import postman as module
 from portal_sim.mail.inbox import SmtpInbox
 from portal_sim.mail.letter import LetterHead, read_letter
 from portal_sim.mail.mail_server import MailServer, Security, read_mail_server
-from portal_sim.mail.postman import BATCH, GIVE_UP_AFTER_S, RETRY_WAITS_S, Postman
+from portal_sim.mail.postman import BATCH, GIVE_UP_AFTER_S, RETRY_WAITS_S, MailEnd, Postman
 from wire.errors import ConfigError
 from wire.portal_api import Mail
 
@@ -90,6 +90,7 @@ class Round:
     def __init__(self, server: MailServer, ca_file: Path | None = None, answer_wait_s: float = 60.0) -> None:
         self.now_s = NOW_S
         self.outbox = ListOutbox()
+        self.ends: list[MailEnd] = []
         self.postman = Postman(
             outbox=self.outbox,
             server=server,
@@ -97,6 +98,7 @@ class Round:
             now_s=lambda: self.now_s,
             ca_file=ca_file,
             answer_wait_s=answer_wait_s,
+            on_end=self.ends.append,
         )
 
     def waits(self) -> list[int]:
@@ -210,6 +212,7 @@ def test_a_mail_refused_for_good_is_given_up_and_the_next_one_is_delivered(
     assert read_letter(server.take()) == mail(1)
     assert not tour.outbox.waiting
     assert "mail 1 is given up: the server refuses it for good (550)" in log.messages
+    assert tour.ends == [MailEnd.GIVEN_UP, MailEnd.SENT]
 
 
 def test_waits_grow_up_to_a_bound_and_after_three_days_a_mail_is_given_up(
@@ -223,10 +226,12 @@ def test_waits_grow_up_to_a_bound_and_after_three_days_a_mail_is_given_up(
         waits += tour.waits()
         tour.now_s += waits[-1]
     assert waits == [*RETRY_WAITS_S, RETRY_WAITS_S[-1]] == sorted(waits)
+    assert tour.ends == []
     tour.now_s = NOW_S + GIVE_UP_AFTER_S
     tour.postman.deliver_due()
     assert not tour.outbox.waiting
     assert "mail 1 is given up: it could not be delivered for three days (450)" in log.messages
+    assert tour.ends == [MailEnd.GIVEN_UP]
 
 
 def test_a_mail_that_cannot_be_a_letter_is_given_up_and_says_why(
