@@ -21,6 +21,7 @@ from wire.plain import from_plain
 from wire.portal_api import FaceVideo, IdentityDocuments, Picture, PortalError, PortalErrorCode, R_co, Request
 from wire.portal_control import CONTROL_ROUTES
 from wire.portal_routes import ROUTES, Place, Route, Sent, send
+from wire.portal_trust import trust
 from wire.world import World
 
 TIMEOUT_S = 30.0
@@ -71,7 +72,7 @@ class HttpPortal:
         self._control_token = control_token or os.environ.get(CONTROL_TOKEN)
         self._entropy = entropy or LiveEntropy()
         self._camera = camera or _phone
-        self._client = client or httpx.Client(base_url=url, timeout=TIMEOUT_S)
+        self._client = client or httpx.Client(base_url=url, timeout=TIMEOUT_S, verify=trust(os.environ) or True)
 
     @property
     def controls(self) -> bool:

@@ -16,6 +16,7 @@ from portal_sim.web.watchpoints import Watchpoints
 from vci_driver.portal_http import HttpPortal
 from wire import portal_api as api
 from wire.portal_control import PutAccount
+from wire.portal_trust import PORTAL_CA
 from wire.world import World
 
 EMAIL, PASSWORD = "tessa@workshop.example", "correct horse tessa battery"
@@ -66,9 +67,14 @@ def test_over_https_it_is_healthy_counts_what_it_did_and_logs_no_secret(tmp_path
 
 @pytest.mark.slow
 @pytest.mark.realtime
-def test_a_client_that_does_not_know_the_ca_does_not_speak_to_it(tmp_path: Path) -> None:
-    with portal_process(tmp_path / "data", "--tls") as process, pytest.raises(httpx.ConnectError, match="CERTIFICATE"):
-        httpx.get(f"{process.url}/healthz", timeout=PATIENCE_S)
+def test_a_tester_speaks_to_it_once_it_is_told_of_the_ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    with portal_process(data, "--tls") as process:
+        with HttpPortal(process.url, World()) as portal, pytest.raises(api.PortalError, match="CERTIFICATE"):
+            portal.call(api.GetKeySet())
+        monkeypatch.setenv(PORTAL_CA, process.said["trust its CA"].partition("=")[2])
+        with HttpPortal(process.url, World()) as portal:
+            assert portal.call(api.GetKeySet()).token_keys
 
 
 # ---- what the watchpoints say
