@@ -160,6 +160,7 @@ async def answer_of(door: Door, scope: Scope, receive_: Receive, path: Mapping[s
     try:
         return await door.answer(scope, receive_, path)
     except (api.PortalError, DoorRefusal) as error:
+        scope["refusal"] = error.code  # for logs and figures
         return refused(error)
     except ClientGone:
         raise

@@ -71,7 +71,7 @@ class Fields(TypedDict, total=False):
     version: str
     signal: str
     action: str
-    code: str
+    code: str | None
     outcome: str
     mail_id: int
     count: int

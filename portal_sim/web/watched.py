@@ -15,6 +15,7 @@ from portal_sim.web.metrics import METHODS, NOWHERE, OTHER, Metrics
 from portal_sim.web.problems import DoorCode, DoorRefusal
 from wire.clock import stopwatch
 from wire.entropy import Entropy
+from wire.portal_api import PortalErrorCode
 
 ID_BYTES = 8
 GONE = 499
@@ -26,7 +27,8 @@ QUIET = frozenset(("/healthz", "/metrics"))
 class Watched:
     """An ASGI application in view. The id of each request goes out as X-Request-ID; one that a client brings is not taken over.
 
-    The template of a request's path is read of `scope["route"]`: a text, or something with a `path`, as FastAPI leaves there.
+    The template of a request's path is read of `scope["route"]`, a text, or something with a `path`, as FastAPI leaves there; the
+    code of a refusal of `scope["refusal"]`.
     """
 
     def __init__(self, app: ASGIApp, log: Log, metrics: Metrics, entropy: Entropy) -> None:
@@ -71,6 +73,9 @@ class Watched:
         template = route if isinstance(route, str) else getattr(route, "path", NOWHERE)
         method = scope["method"] if scope["method"] in METHODS else OTHER
         self._metrics.ended(template, method, status, duration_s)
+        code = scope.get("refusal")
+        if isinstance(code, PortalErrorCode):
+            self._metrics.refused(code)
         level = logging.INFO
         if status >= 500:
             level = logging.ERROR
@@ -84,6 +89,7 @@ class Watched:
             method=method,
             route=template,
             status=status,
+            code=code,
             duration_ms=round(duration_s * 1000, 3),
             client=client[0] if client else "",
         )

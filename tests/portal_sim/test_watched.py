@@ -34,7 +34,13 @@ class Door:
         self.app = Watched(app, log, self.metrics, SeededEntropy(random.Random(3)))
         self.sent: list[dict[str, Any]] = []
 
-    def ask(self, path: str = "/healthz", method: str = "GET", headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def ask(
+        self,
+        path: str = "/healthz",
+        method: str = "GET",
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        query: bytes = b"q=" + SECRET.encode(),
+    ) -> None:
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -43,7 +49,7 @@ class Door:
             "scheme": "http",
             "path": path,
             "raw_path": path.encode("utf-8", "surrogatepass"),
-            "query_string": f"q={SECRET}".encode(),
+            "query_string": query,
             "root_path": "",
             "headers": list(headers),
             "client": ("192.0.2.1", 1234),
@@ -115,6 +121,17 @@ def test_a_request_is_told_by_its_routes_template_and_counted(portal: Door) -> N
     assert SECRET not in portal.out.getvalue()
     assert ("/healthz", "GET", "200") in portal.counted()
     assert portal.in_flight() == 0
+
+
+def test_a_refusal_is_told_and_counted_by_its_stable_code(portal: Door) -> None:
+    portal.ask("/v1/profile", headers=((b"authorization", b"Bearer " + SECRET.encode()),), query=b"")
+    portal.ask("/v1/sessions", "POST")
+    portal.ask("/v1/keys", query=b"")
+    assert [line.get("code") for line in portal.lines] == ["session-invalid", "unsupported-media-type", None]
+    text = portal.metrics.text().decode()
+    assert 'sgw_portal_refusals_total{code="session-invalid"} 1.0' in text
+    assert sum("sgw_portal_refusals_total{" in line and line[-3:] != "0.0" for line in text.splitlines()) == 1
+    assert SECRET not in portal.out.getvalue()
 
 
 def test_every_route_of_the_table_is_told_by_its_template(portal: Door) -> None:
