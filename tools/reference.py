@@ -32,6 +32,7 @@ from scenarios.strategy import STATES  # noqa: E402
 from scenarios.verbs import VERBS, Param, Verb  # noqa: E402
 from sgw_sim.arming import TRANSITIONS  # noqa: E402
 from sgw_sim.profile import FOLDER, load_gateway  # noqa: E402
+from wire.portal_control import CONTROL_ROUTES  # noqa: E402
 from wire.portal_routes import ROUTES, Route  # noqa: E402
 from wire.uds import nrc_name  # noqa: E402
 
@@ -56,14 +57,14 @@ def verbs() -> str:
     return table(("verb", "what it does", "parameters (what holds when left out)"), map(row, VERBS.values()))
 
 
-def portal_routes() -> str:
+def portal_routes(routes: Iterable[Route] = ROUTES) -> str:
     """Return every route of the portal's API, with what its message says of itself."""
 
     def row(route: Route) -> tuple[str, str]:
         doc = " ".join((route.message.__doc__ or "").split())
         return f"`{route.method} {route.path}`", doc.replace("|", "\\|")
 
-    return table(("request", "what it does"), map(row, ROUTES))
+    return table(("request", "what it does"), map(row, routes))
 
 
 def expectations() -> str:
@@ -192,6 +193,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "expectations": expectations,
     "states": states,
     "portal-routes": portal_routes,
+    "control-routes": partial(portal_routes, CONTROL_ROUTES),
     "token-checks": token_checks,
     "certificate-checks": certificate_checks,
     "seed-and-key": seed_and_key,
