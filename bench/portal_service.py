@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import sys
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -93,9 +92,17 @@ def run(wanted: Wanted) -> int:
                 log.event(Event.STARTED, url=url, version=version("sgw-bench"))
 
             context = None if tls is None else server_context(tls)
-            ended_by = serve(Watched(app, log, metrics, entropy), listener, tls=context, on_started=on_started)
-            log.event(Event.STOPPING, signal=signal.Signals(ended_by).name if ended_by else "")
-        log.event(Event.STOPPED)
+            cut_off = serve(
+                Watched(app, log, metrics, entropy),
+                listener,
+                tls=context,
+                on_started=on_started,
+                on_stopping=lambda: log.event(Event.STOPPING),
+            )
+        log.event(Event.STOPPED, count=cut_off)
+    if cut_off:
+        console.print(f"stopped: {cut_off} requests did not end in time and were cut off")
+        return 1
     console.print("stopped: what was asked is answered, what was written is kept")
     return 0
 
