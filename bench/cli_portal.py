@@ -57,6 +57,7 @@ def portal(
     reviewer: Annotated[
         Path | None, typer.Option(help="The reviewer's rules, a YAML file (docs/identity-check.md).")
     ] = None,
+    grace: Annotated[int, typer.Option(min=0, help="Seconds that requests in flight have at the end.")] = 10,
     log_format: Annotated[
         str | None, typer.Option(help="plain or json; plain on a terminal and json elsewhere unless told.")
     ] = None,
@@ -68,7 +69,10 @@ def portal(
         ),
     ] = False,
 ) -> None:
-    """Run the identity portal over HTTP until Ctrl-C or SIGTERM."""
+    """Run the identity portal over HTTP until Ctrl-C or SIGTERM; a second signal ends it at once.
+
+    Exit status: 0 ended by a signal, 1 requests were cut off at the end, 2 it could not start, 130 or 143 by a second signal.
+    """
     if context.invoked_subcommand is not None:
         return
     try:
@@ -91,6 +95,7 @@ def portal(
             reviews=reviews,
             reviewer=reviewer,
             log_format=log_format,
+            grace_s=grace,
             control_plane=control_plane,
         )
     )

@@ -23,7 +23,7 @@ from portal_sim.web.app import DOCUMENT_PATH, make_app
 from portal_sim.web.control import SettableClock
 from portal_sim.web.logs import Event, Form, setup
 from portal_sim.web.metrics import Metrics
-from portal_sim.web.serving import address_of, listen, serve
+from portal_sim.web.serving import ServingLimits, address_of, listen, serve
 from portal_sim.web.tls import TlsFiles, bench_tls, server_context
 from portal_sim.web.watched import Watched
 from portal_sim.web.watchpoints import Watchpoints
@@ -54,6 +54,7 @@ class Wanted:
     reviewer: Path | None
     log_format: str | None
     control_plane: bool
+    grace_s: int
 
 
 def run(wanted: Wanted) -> int:
@@ -96,6 +97,7 @@ def run(wanted: Wanted) -> int:
                 Watched(app, log, metrics, entropy),
                 listener,
                 tls=context,
+                limits=ServingLimits(grace_s=wanted.grace_s),
                 on_started=on_started,
                 on_stopping=lambda: log.event(Event.STOPPING),
             )
