@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.markup import escape
 from sqlalchemy.engine import make_url
+from starlette.types import ASGIApp
 
 from portal_sim.options import PortalOptions
 from portal_sim.review import load_rules
@@ -78,15 +79,18 @@ def run(wanted: Wanted) -> int:
             metrics.acted(record.action)
             log.event(Event.ACTION, action=record.action)
 
-        with Service(options, environment=os.environ, entropy=entropy, utc_s=clock, on_record=on_record) as service:
+        service = Service(
+            options,
+            environment=os.environ,
+            entropy=entropy,
+            utc_s=clock,
+            on_record=on_record,
+            on_mail=metrics.mailed,
+        )
+        with service:
             tls = _tls(wanted, service.data, entropy)
             token = secrets.token_urlsafe(32) if wanted.control_plane else None
-            app = Watchpoints(
-                make_app(service.portal, clock, control_token=token, reception=service.reception),
-                require_health=service.require_health,
-                metrics=metrics.text,
-                control_token=token,
-            )
+            app = _app(service, clock, metrics, token)
 
             def on_started() -> None:
                 _tell(console, wanted, service, url, token, tls)
@@ -107,6 +111,18 @@ def run(wanted: Wanted) -> int:
         return 1
     console.print("stopped: what was asked is answered, what was written is kept")
     return 0
+
+
+def _app(service: Service, clock: SettableClock, metrics: Metrics, token: str | None) -> ASGIApp:
+    """Return what answers requests: the API, the control plane where there is a token, health and metrics."""
+    app = make_app(
+        service.portal,
+        clock,
+        control_token=token,
+        reception=service.reception,
+        look_at_once=service.options.store_is_near,
+    )
+    return Watchpoints(app, require_health=service.require_health, metrics=metrics.text, control_token=token)
 
 
 def _form(wanted: str | None) -> Form:

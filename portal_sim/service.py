@@ -19,7 +19,7 @@ from portal_sim.mail.inbox import SmtpInbox
 from portal_sim.mail.letter import LetterHead
 from portal_sim.mail.mail_server import read_mail_server
 from portal_sim.mail.outbox import StoreOutbox
-from portal_sim.mail.postman import Postman
+from portal_sim.mail.postman import MailEnd, Postman
 from portal_sim.media.darkroom import Darkroom
 from portal_sim.media.keeping import MediaFolder, Retention
 from portal_sim.media.reception import Reception
@@ -58,6 +58,11 @@ class ServiceOptions:
     retention: Retention = field(default_factory=Retention)
 
     @property
+    def store_is_near(self) -> bool:
+        """Whether a look into the store takes no network: it may be had at once, without a thread."""
+        return not self.database.startswith("postgres")
+
+    @property
     def database_url(self) -> str:
         """The database's URL."""
         return self.database or f"sqlite:///{(self.data / DATABASE_FILE).absolute()}"
@@ -83,6 +88,7 @@ class Service:
         entropy: Entropy,
         utc_s: Callable[[], int],
         on_record: Callable[[AuditRecord], None] = lambda _: None,
+        on_mail: Callable[[MailEnd], object] = lambda _: None,
     ) -> None:
         self.options = options
         self._closing = closing = ExitStack()
@@ -109,6 +115,7 @@ class Service:
                 server=self.mail_server,
                 head=LetterHead(public_url=options.public_url),
                 now_s=utc_s,
+                on_end=on_mail,
             )
             self.media = MediaFolder(self.data / "media", sealing, entropy, options.retention)
             self.reception = Reception(closing.enter_context(Darkroom()), self.media)
