@@ -38,6 +38,12 @@ CONNECTIONS = 10
 ONLY_OURS = 0o600
 WRITES = "sgw_bench_writes"
 
+_POOL: dict[str, Any] = {
+    "pool_size": CONNECTIONS,
+    "max_overflow": 0,
+    "pool_timeout": WAIT_S,
+    "hide_parameters": True,  # an error's text may reach a log, and among the values are hashes of passwords and tokens
+}
 _ON_CONNECT = (
     f"PRAGMA busy_timeout = {WAIT_S * 1000}",
     "PRAGMA journal_mode = WAL",
@@ -128,7 +134,7 @@ def _sqlite(url: URL) -> Engine:
             f"the database cannot be opened for writing: {error.strerror}; name a file in a folder of yours",
             path=str(path),
         ) from None
-    engine = sa.create_engine(url, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=WAIT_S)
+    engine = sa.create_engine(url, **_POOL)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
@@ -160,9 +166,7 @@ def _postgresql(url: URL) -> Engine:
     settings = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
     engine = sa.create_engine(
         url,
-        pool_size=CONNECTIONS,
-        max_overflow=0,
-        pool_timeout=WAIT_S,
+        **_POOL,
         connect_args={"connect_timeout": WAIT_S, "application_name": "sgw-bench portal", "options": settings},
     )
     event.listen(engine, "checkout", _require_alive)

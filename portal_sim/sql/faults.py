@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from portal_sim.store import Conflict
@@ -55,7 +55,8 @@ def cannot_open(error: DBAPIError, where: str) -> BenchError:
     for sign, sentence in _POSTGRESQL.items():
         if sign in text:
             return ConfigError(sentence, path=where)
-    reason = text.splitlines()[-1] if text else "no answer"
+    lines = [line for line in text.splitlines() if ": " in line]  # below them libpq asks whether the server runs
+    reason = lines[-1].rpartition(": ")[2].strip() if lines else "no answer"
     return CarrierFault(f"no PostgreSQL answers at {where}: start it, or look at the URL ({reason})")
 
 
@@ -70,12 +71,10 @@ def told() -> Iterator[None]:
         raise PortalError(
             PortalErrorCode.INVALID_INPUT, "There is a character or a number in it that cannot be kept."
         ) from None
-    except IntegrityError:
+    except DBAPIError as error:
+        if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+            raise _translated(error) from error
         raise
-    except (OperationalError, InterfaceError, DBAPIError) as error:
-        if not isinstance(error, OperationalError | InterfaceError) and not error.connection_invalidated:
-            raise
-        raise _translated(error) from error
 
 
 def _translated(error: DBAPIError) -> Exception:

@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 
 from bench.cli_portal_database import app
 from portal_sim.audit_chain import START
+from portal_sim.records import Link
 from portal_sim.sql import schema, tables
 from portal_sim.sql.engine import ONLY_OURS, open_engine, opened, writers
 from portal_sim.sql.store import SqlStore
-from portal_sim.store import Store
+from portal_sim.store import Conflict, Store
 from wire.errors import BenchError, CarrierFault, ConfigError
 from wire.portal_api import Mail, PortalError, PortalErrorCode
 
@@ -356,6 +357,45 @@ def test_text_that_no_database_keeps_is_refused_or_kept(
     with pytest.raises(PortalError) as refusal:
         ask()
     assert refusal.value.code is PortalErrorCode.INVALID_INPUT
+
+
+@kinds
+def test_a_mistake_of_ours_is_seen_and_tells_no_values(kind: str, new_store: Callable[[str], Store]) -> None:
+    store = new_store(kind)
+
+    def twice() -> None:
+        with store.unit() as unit:
+            for _ in range(2):
+                unit.add_link("the-hash", Link("confirm", "tessa@workshop.example", None, 9))
+
+    with pytest.raises(sa.exc.IntegrityError) as mistake:
+        twice()
+    assert "tessa@" not in str(mistake.value)
+    with store.unit() as unit:
+        assert unit.use_link("the-hash", "confirm", 0) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"), [("40001", Conflict), ("40P01", Conflict), ("55P03", PortalError), ("57014", PortalError)]
+)
+def test_who_lost_a_race_does_it_again_and_who_waited_too_long_is_told(
+    state: str, outcome: type[Exception], new_store: Callable[[str], Store]
+) -> None:
+    def lose() -> None:
+        with new_store("postgresql").unit() as unit:
+            unit._connection.exec_driver_sql(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{state}'; END $$")
+
+    with pytest.raises(outcome):
+        lose()
+
+
+def test_a_writer_that_waits_too_long_for_its_turn_is_told(
+    new_store: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal_sim.sql.store.WAIT_S", 0.01)
+    store = new_store("sqlite")
+    with store.unit(), pytest.raises(PortalError, match="busy"):
+        _license(store)
 
 
 def test_a_connection_that_is_lost_in_the_middle_undoes_the_unit_and_the_next_one_works(

@@ -37,6 +37,7 @@ from portal_sim.audit_chain import first_broken
 from portal_sim.records import AuditFilter
 from portal_sim.sql.store import SqlStore
 from wire import portal_api as api
+from wire.errors import CarrierFault
 from wire.portal_api import PortalErrorCode
 
 POINTS_FOR_ONE_DATABASE = 100
@@ -76,7 +77,10 @@ def child(url: str, point: int, pipe: int, kill_at: int) -> None:
         say("unit", None)
         instant()
 
-    store = SqlStore.at(url, sealing())
+    try:
+        store = SqlStore.at(url, sealing())
+    except CarrierFault:  # the server is killed already
+        return
     for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
         sa.event.listen(store._engine, name, instant)
     walk = Walk(point, Telling(store, told), say)
