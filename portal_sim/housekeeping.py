@@ -37,7 +37,8 @@ class Housekeeping:
         self._media = media
         self._utc_s = utc_s
         self._on_record = on_record
-        self._position: int | None = None
+        with store.reading() as reading:  # now: what is written before the first look is told too
+            self._position, _ = reading.audit_head()
         self._swept_s: int | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
@@ -64,8 +65,6 @@ class Housekeeping:
     def _tell(self) -> None:
         """Tell of what the audit log has got since the last look."""
         with self._store.reading() as reading:
-            if self._position is None:
-                self._position, _ = reading.audit_head()
             entries = reading.audit(self._position, RECORDS_AT_ONCE)
         for entry in entries:
             self._position = entry.position
