@@ -85,8 +85,8 @@ def test_a_line_says_when_how_bad_what_and_what_belongs_to_it(log: Log, out: io.
 
 def test_plain_lines_are_for_people(out: io.StringIO) -> None:
     log = Log("plain", out, utc_ns)
-    log.event(Event.MAIL, mail_id=7, outcome="given up", client="")
-    assert out.getvalue() == '2026-01-01T00:00:00.007Z info    mail mail_id=7 outcome="given up" client=""\n'
+    log.event(Event.NOTE, mail_id=7, outcome="given up", client="")
+    assert out.getvalue() == '2026-01-01T00:00:00.007Z info    note mail_id=7 outcome="given up" client=""\n'
 
 
 def test_the_clock_may_go_anywhere(out: io.StringIO) -> None:
@@ -151,7 +151,7 @@ def test_plain_values_end_where_they_end(first: str, second: str) -> None:
 def test_threads_do_not_tear_each_others_lines(out: io.StringIO) -> None:
     log = Log("json", out, utc_ns)
     threads = [threading.Thread(target=lambda: [log.event(Event.NOTE, message="m" * 500) for _ in range(50)])] * 1
-    threads += [threading.Thread(target=lambda: [log.event(Event.MAIL, count=1) for _ in range(50)]) for _ in range(3)]
+    threads += [threading.Thread(target=lambda: [log.event(Event.NOTE, count=1) for _ in range(50)]) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
