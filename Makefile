@@ -1,7 +1,7 @@
 # The contributor's whole command list. Each target sets up what it needs by itself and is quick when nothing changed.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-vcan check format docs benchmark benchmark-vcan soak judges crash lock
+.PHONY: help venv demo test test-vcan check format docs benchmark benchmark-portal benchmark-vcan soak judges crash lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -36,6 +36,10 @@ docs: venv ## renew the tables in docs/ that are made from the code
 
 benchmark: venv ## side by side with the peer, as ratios
 	@$(PY) -m benchmarks
+
+benchmark-portal: venv ## the portal as a service beside what bounds it: SQLite and PostgreSQL, latency, memory
+	@tools/debian-packages postgresql
+	@$(PY) -m benchmarks.portal
 
 benchmark-vcan: venv ## the served car beside plain CAN sockets on vcan, as ratios
 	@tools/with-vcan -- $(PY) -m benchmarks.carriers

@@ -20,8 +20,13 @@ from wire.names import suggestion
 T = TypeVar("T")
 
 
+_PLAIN = frozenset((type(None), bool, int, float, str))
+
+
 def to_plain(value: object) -> Any:
     """Return `value` as JSON can hold it."""
+    if type(value) in _PLAIN:  # most values are: asked first
+        return value
     if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):

@@ -1,5 +1,5 @@
-"""`make benchmark-portal`: the service under load, as ratios to what bounds it, in one run. One worker, durable commits, Argon2id at
-OWASP's minimum. What is compared is measured in turns, and the median of the turns counts. `--short`: every row, in seconds.
+"""`make benchmark-portal`: the service under load, as ratios to what bounds it, in one run. One worker, durable commits, Argon2id
+at OWASP's minimum. What is compared is measured in turns, and the median of the turns counts. `--short`: every row, in seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -76,10 +78,13 @@ class Served:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def close(self) -> None:
+        """End the process."""
         self._child.send_signal(signal.SIGTERM)
         self._child.communicate()
 
-    def load(self, requests: list[str], seconds: float, *, repeat: bool = True, rate: float | None = None) -> dict[str, float]:
+    def load(
+        self, requests: list[str], seconds: float, *, repeat: bool = True, rate: float | None = None
+    ) -> dict[str, float]:
         """Put a load on it, from a process of its own; return what came of it."""
         connections = CONNECTIONS if rate is None else 4 * CONNECTIONS
         job = {
@@ -93,7 +98,7 @@ class Served:
         }
         client = [sys.executable, "-m", "benchmarks.portal.client"]
         done = subprocess.run(client, cwd=ROOT, input=json.dumps(job), capture_output=True, text=True, check=True)
-        result = json.loads(done.stdout)
+        result: dict[str, Any] = json.loads(done.stdout)
         good = sum(count for status, count in result["statuses"].items() if status.startswith("2"))
         total = sum(result["statuses"].values())
         if good != total:
@@ -124,21 +129,22 @@ class Figures:
         self.client_share = 0.0
 
     def reads(self) -> float:
+        """Return how often profiles are read in a second."""
         return self._rate([look(person) for person in self._people[:100]])
 
     def issues(self) -> float:
+        """Return how many certificates are issued in a second."""
         return self._rate([unlock(person) for person in self._people[:100]])
 
     def logins(self) -> float:
+        """Return how many people sign in in a second, with password and code."""
         some = [person for person, _ in zip(self._fresh, range(int(self.plan.seconds * 100)), strict=False)]
         return self._rate([login(person) for person in some], repeat=False)
 
     def latency(self, requests: Callable[[int], list[str]], rate: float) -> dict[str, float]:
         """Return what it is like at half of a rate."""
         half = rate / 2
-        return self.served.load(
-            requests(int(half * self.plan.seconds) + 1), self.plan.seconds, rate=half, repeat=False
-        )
+        return self.served.load(requests(int(half * self.plan.seconds) + 1), self.plan.seconds, rate=half, repeat=False)
 
     def mixed(self, count: int) -> list[str]:
         """Nine of ten look, nearly all others ask for an unlock, one in a hundred logs in."""
@@ -169,12 +175,26 @@ def in_turns(turns: int, *acts: Callable[[], float]) -> list[float]:
 
 def against(what: str, measured: float, bound: float, bound_name: str, least: float) -> Row:
     ratio = measured / bound
-    return Row(what, f"{measured:,.0f} /s", f"{bound:,.0f} /s {bound_name}", f"{ratio:.0%}", f"at least {least:.0%}", ratio >= least)
+    return Row(
+        what,
+        f"{measured:,.0f} /s",
+        f"{bound:,.0f} /s {bound_name}",
+        f"{ratio:.0%}",
+        f"at least {least:.0%}",
+        ratio >= least,
+    )
 
 
 def calm(what: str, result: dict[str, float]) -> Row:
     p50, p99 = result["p50_s"] * 1e3, result["p99_s"] * 1e3
-    return Row(what, f"{p50:.1f} ms, 99 %: {p99:.1f} ms", f"{result['per_s']:,.0f} /s", "", f"below {P99_MS:.0f} ms", p99 < P99_MS)
+    return Row(
+        what,
+        f"{p50:.1f} ms, 99 %: {p99:.1f} ms",
+        f"{result['per_s']:,.0f} /s",
+        "",
+        f"below {P99_MS:.0f} ms",
+        p99 < P99_MS,
+    )
 
 
 def sqlite_rows(figures: Figures, bare: Served) -> Iterator[tuple[Row, float]]:
@@ -207,7 +227,14 @@ def memory_row(served: Served, people: list[Person], plan: Plan) -> Row:
         seen.append(served.rss_mib)
     grown = seen[-1] - seen[0]
     told = f"{seen[0]:.1f} to {seen[-1]:.1f} MiB"
-    return Row(f"memory over {plan.requests:,} requests", told, "", f"{grown:+.1f} MiB", f"within {FLAT_MIB:.0f} MiB", grown < FLAT_MIB)
+    return Row(
+        f"memory over {plan.requests:,} requests",
+        told,
+        "",
+        f"{grown:+.1f} MiB",
+        f"within {FLAT_MIB:.0f} MiB",
+        grown < FLAT_MIB,
+    )
 
 
 def main() -> None:
@@ -215,6 +242,7 @@ def main() -> None:
     reader = argparse.ArgumentParser(prog="benchmarks.portal", description=__doc__)
     reader.add_argument("--short", action="store_true", help="every row, in seconds: not to be believed")
     reader.add_argument("--postgresql", help="the URL of an empty database; a cluster of its own unless told")
+    reader.add_argument("--no-postgresql", action="store_true", help="leave its rows out")
     asked = reader.parse_args()
     plan = SHORT if asked.short else WHOLE
     console = Console(width=None if sys.stdout.isatty() else 150)
@@ -231,9 +259,9 @@ def main() -> None:
             bare.close()
             rows.append(memory_row(served, people, plan))
             share = figures.client_share
-        with postgresql(asked.postgresql) as url:
+        with contextlib.nullcontext() if asked.no_postgresql else postgresql(asked.postgresql) as url:
             if url is None:
-                console.print("PostgreSQL is not installed: its rows are left out")
+                console.print("without PostgreSQL: its rows are left out")
             else:
                 with portal(folder / "postgresql", url, plan.people) as (served, people):
                     theirs = Figures(served, people, plan)
@@ -244,7 +272,9 @@ def main() -> None:
                     ):
                         (rate,) = in_turns(plan.turns, act)
                         rows.append(against(f"{what}, PostgreSQL", rate, rates[what], "SQLite", 0.50))
-    table = Table(title=f"Python {platform.python_version()}, {os.cpu_count()} cores, one worker; the load took {share:.0%} of a core")
+    table = Table(
+        title=f"Python {platform.python_version()}, {os.cpu_count()} cores, one worker; the load took {share:.0%} of a core"
+    )
     for heading in ("", "measured", "beside", "ratio", "to reach", ""):
         table.add_column(heading, justify="left" if heading == "" else "right")
     for row in rows:
@@ -260,7 +290,7 @@ def postgresql(url: str | None) -> Iterator[str | None]:
         yield url
         return
     sys.path.append(str(ROOT / "tests" / "support"))
-    import postgres  # noqa: PLC0415 - the tests' own
+    postgres = import_module("postgres")  # the tests' own
 
     if postgres.programs() is None:
         yield None

@@ -1,8 +1,8 @@
 """A load, in a process of its own: prebuilt requests over kept connections, by threads that mostly wait. Told by one JSON job on
 standard input; answers with one JSON line.
 
-`closed`: each connection sends its next request when it has its answer. `open`: requests are due at even times, whether the service
-keeps up or not, and a latency counts from the time that one was due, so that a stall is not left out of the figures.
+Without a rate each connection sends its next request when it has its answer. With one, requests are due at even times, whether the
+service keeps up or not, and a latency counts from the time that one was due, so that a stall is not left out of the figures.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Tally:
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, status: int, latency_s: float) -> None:
+        """Count an answer."""
         with self.turn:
             self.statuses[status] = self.statuses.get(status, 0) + 1
             self.latencies.append(latency_s)

@@ -1,4 +1,4 @@
-"""People for the load: written into the store before the service starts, so that a thousand of them take a second, not a minute."""
+"""People for the load: written into the store before the service starts, so that a thousand take seconds, not minutes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def write_people(data: Path, database: str, count: int) -> list[Person]:
     now_s = int(time())
     people = []
     for number in range(count):
-        person = Person(f"person{number}@workshop.example", entropy.token_bytes(SECRET_LEN), entropy.token_bytes(24).hex())
+        person = Person(
+            f"person{number}@workshop.example", entropy.token_bytes(SECRET_LEN), entropy.token_bytes(24).hex()
+        )
         people.append(person)
         email = person.email
         with store.unit() as unit:
