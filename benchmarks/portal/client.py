@@ -1,8 +1,8 @@
 """A load, in a process of its own: prebuilt requests over kept connections, by threads that mostly wait. Told by one JSON job on
 standard input; answers with one JSON line.
 
-Without a rate each connection sends its next request when it has its answer. With one, requests are due at even times, whether the
-service keeps up or not, and a latency counts from the time that one was due, so that a stall is not left out of the figures.
+Without a rate each connection sends its next request when it has its answer. With one, requests are due at even times, whether
+the service keeps up or not, and a latency counts from the time that one was due, so that a stall is not left out of the figures.
 """
 
 from __future__ import annotations
