@@ -11,6 +11,7 @@ from typing import Any
 from anyio import to_thread
 from starlette.types import Receive, Scope
 
+from portal_sim.company import AUDIT_PAGE_MAX
 from portal_sim.portal import Portal
 from portal_sim.web.doors import Answer, Door, MessageDoor, Prepared
 from portal_sim.web.faults import Faults
@@ -24,8 +25,6 @@ from wire.portal_control import CONTROL_ROUTES, PREFIX
 from wire.portal_routes import Route
 
 DOCUMENT_PATH = PREFIX + "openapi.json"
-RECORDS_MAX = 10_000
-"""Of the audit log in one answer."""
 
 
 class SettableClock:
@@ -116,8 +115,8 @@ class Controls:
         return self._state(now_s)
 
     def _records(self, message: control.ReadRecords, _: int) -> tuple[api.AuditRecord, ...]:
-        if message.after < 0 or not 1 <= message.limit <= RECORDS_MAX:
-            raise LocalMisuse(f"it takes 1 to {RECORDS_MAX} records after a position from 0 up")
+        if message.after < 0 or not 1 <= message.limit <= AUDIT_PAGE_MAX:
+            raise LocalMisuse(f"it takes 1 to {AUDIT_PAGE_MAX} records after a position from 0 up")
         return tuple(self._portal.audit_log(message.after, message.limit))
 
 
