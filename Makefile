@@ -1,7 +1,7 @@
 # The contributor's whole command list. Each target sets up what it needs by itself and is quick when nothing changed.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-vcan check format docs benchmark benchmark-portal benchmark-vcan soak judges crash lock
+.PHONY: help venv demo test test-vcan check format docs benchmark benchmark-portal benchmark-vcan soak judges crash lock audit attack
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -23,10 +23,18 @@ test-vcan: venv ## tests on real vcan interfaces, and against the kernel's ISO-T
 	@tools/with-vcan --isotp -- $(PY) -m pytest -m kernel_isotp \
 		$$($(PY) -m pytest -q --collect-only -m kernel_isotp | sed -n 's/::.*//p' | sort -u)
 
-check: venv ## style, types, import contracts
+check: venv ## style, types, import contracts, bandit
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy && .venv/bin/mypy sgw_bench_plugin.py && .venv/bin/mypy tools/with_vcan/*.py
 	@.venv/bin/lint-imports --no-logo
+	@.venv/bin/bandit -q -c pyproject.toml -r $$(sed -n 's/^root_packages = //p' pyproject.toml | tr -d '[],"') sgw_bench_plugin.py
+
+audit: venv ## ask whether a vulnerability is known of what requirements.lock pins
+	@$(PY) tools/audit.py
+
+# Everybody, all phases. ATTACK_EXAMPLES says how many requests for each operation and phase.
+attack: venv ## schemathesis on the portal for some minutes
+	@ATTACK_EXAMPLES=$${ATTACK_EXAMPLES:-100} $(PY) -m pytest tests/portal_sim/test_schemathesis.py -n $${PYTEST_WORKERS:-2}
 
 format: venv ## mend style where a machine can
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
