@@ -83,7 +83,7 @@ def _serve_with_view(control: Path) -> None:
     from bench.live.view import LOG_LINES, watch  # noqa: PLC0415
 
     command = [sys.executable, "-m", "bench.cli", *sys.argv[1:], "--plain", "--with-parent"]
-    child = subprocess.Popen(  # noqa: S603 - our own command
+    child = subprocess.Popen(  # noqa: S603 - our own command  # nosec B603
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

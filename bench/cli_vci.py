@@ -192,7 +192,7 @@ def _shell(command: str) -> None:
 
     from wire.errors import LocalMisuse  # noqa: PLC0415
 
-    done = subprocess.run(  # noqa: S602 - the person's own command line
+    done = subprocess.run(  # noqa: S602 - the person's own command line  # nosec B602
         command, shell=True, capture_output=True, text=True, timeout=PLUG_PATIENCE_S, check=False
     )
     if done.returncode:

@@ -29,7 +29,7 @@ PATIENCE_NS = 35_000_000_000
 """The client gives up before the caller does."""
 KEY_BYTES = 16
 """Of an idempotency key: nobody else has drawn the same."""
-CONTROL_TOKEN = "SGW_BENCH_PORTAL_TOKEN"  # noqa: S105 - the name of a variable, not a secret
+CONTROL_TOKEN = "SGW_BENCH_PORTAL_TOKEN"  # noqa: S105 - the name of a variable, not a secret  # nosec B105
 """The environment's variable with the portal's control token, for a bench that reads people's mail."""
 ROUTE_OF: Mapping[type[Request[Any]], Route] = MappingProxyType({r.message: r for r in (*ROUTES, *CONTROL_ROUTES)})
 _CONTROLLED = frozenset(route.message for route in CONTROL_ROUTES)

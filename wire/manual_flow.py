@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from wire.errors import ConfigError, LocalMisuse
 
 REQUEST = "SFD UNLOCK REQUEST"
-TOKEN = "SFD UNLOCK TOKEN"  # noqa: S105 - a heading
+TOKEN = "SFD UNLOCK TOKEN"  # noqa: S105 - a heading  # nosec B105
 MAX_TEXT_CHARS = 20_000
 """A token has some two hundred bytes: a longer file is something else, and is not worked through."""
 _BASE64_WIDTH = 64

@@ -97,7 +97,7 @@ class KeysSource:
             if not self._is_url:
                 return Path(self._where).read_text(encoding="utf-8")
             context = trust(os.environ)  # read each time: a CA that was renewed is trusted without a restart
-            with urllib.request.urlopen(self._where, timeout=FETCH_TIMEOUT_S, context=context) as answer:  # noqa: S310 - http or https, see above
+            with urllib.request.urlopen(self._where, timeout=FETCH_TIMEOUT_S, context=context) as answer:  # noqa: S310 - http or https, see above  # nosec B310
                 return str(answer.read(MAX_BYTES).decode("utf-8"))
         except urllib.error.HTTPError as error:
             with error:  # it holds the connection

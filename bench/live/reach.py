@@ -60,7 +60,7 @@ class ServedProcess:
         command += ["--control", str(self.control)]
         command += ["--keys", keys_file(spec) if spec.portal.url else str(self.keys)]
         command += more
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
+        self._process = subprocess.Popen(  # noqa: S603 - our own command  # nosec B603
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
         )
         try:

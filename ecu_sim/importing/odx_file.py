@@ -155,7 +155,7 @@ def _tree(data: bytes, path: Path, name: str) -> ET.Element:
     if declared is not None and declared[1] != b"1.0":
         version = declared[1].decode("ascii", "replace")
         raise ConfigError(f"{name!r:.100} is XML {version:.20}; ODX is XML 1.0", path=str(path))
-    parser = ET.XMLParser(target=_Plain())  # noqa: S314 - see _Plain
+    parser = ET.XMLParser(target=_Plain())  # noqa: S314 - see _Plain  # nosec B314
     try:
         parser.feed(data)
         root = parser.close()

@@ -46,7 +46,7 @@ class Does(StrEnum):
     PROVES_WRONG = "proves wrong"
     PROVES_WRONG_AT_LAST = "proves wrong, which reaches the limit"
     PROVES_UNREADABLY = "proves unreadably"
-    BRINGS_TOKEN = "brings a token"  # noqa: S105 - a label
+    BRINGS_TOKEN = "brings a token"  # noqa: S105 - a label  # nosec B105
     WIDENS = "widens"
     WIDENS_WRONG = "widens wrong"
     LOCKS = "locks"

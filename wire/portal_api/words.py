@@ -96,7 +96,7 @@ class UnlockKind(StrEnum):
     signature for one change; a broker's proof over a unit's challenge.
     """
 
-    SFD_TOKEN = "sfd-token"  # noqa: S105 - a name, not a secret
+    SFD_TOKEN = "sfd-token"  # noqa: S105 - a name, not a secret  # nosec B105
     CERTIFICATE = "certificate"
     SIGNED_SEED = "signed-seed"
     SIGNED_CHANGE = "signed-change"
