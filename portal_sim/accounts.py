@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from portal_sim.desk import Call, Desk, Work, hashed
-from portal_sim.forms import MAX_TEXT, invalid, require_address
-from portal_sim.passwords import SALT_LEN, hash_password, password_matches
+from portal_sim.forms import invalid, require_address
+from portal_sim.passwords import MAX_PASSWORD_CHARS, SALT_LEN, hash_password, is_common, password_matches
 from portal_sim.records import Account, Link
 from wire.portal_api import (
     ChangePassword,
@@ -120,11 +120,17 @@ class Accounts:
         work.unit.drop_links("reset", account.email)
 
     def _fits(self, password: str) -> bool:
-        return self._desk.options.min_password_len <= len(password) <= MAX_TEXT
+        return self._has_length(password) and not is_common(password)
+
+    def _has_length(self, password: str) -> bool:
+        return self._desk.options.min_password_len <= len(password) <= MAX_PASSWORD_CHARS
 
     def _check_password(self, password: str) -> None:
-        if not self._fits(password):
-            raise invalid("the password", f"it needs {self._desk.options.min_password_len} to {MAX_TEXT} characters")
+        if not self._has_length(password):
+            shortest = self._desk.options.min_password_len
+            raise invalid("the password", f"it needs {shortest} to {MAX_PASSWORD_CHARS} characters")
+        if is_common(password):
+            raise invalid("the password", "it is one that everybody tries first; choose another")
 
 
 def take_authenticator(work: Work, account: Account) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from argon2.exceptions import VerificationError
 from argon2.low_level import Type, hash_secret, verify_secret
 
@@ -9,6 +11,8 @@ from portal_sim.options import Argon2Cost
 
 SALT_LEN = 16
 HASH_LEN = 32
+MAX_PASSWORD_CHARS = 128
+"""ASVS 4.0.3, 2.1.2: long enough for any sentence, and no work for nothing."""
 
 
 def hash_password(password: str, salt: bytes, cost: Argon2Cost) -> bytes:
@@ -30,6 +34,18 @@ def password_matches(encoded: bytes, password: str) -> bool:
         return verify_secret(encoded, _bytes(password), Type.ID)
     except VerificationError:
         return False
+
+
+def is_common(password: str) -> bool:
+    """Return whether this is one of the passwords that everybody who guesses tries first (the 30 000 that zxcvbn knows)."""
+    return password.lower() in _common()
+
+
+@cache
+def _common() -> frozenset[str]:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - large: only where a password is chosen
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
 
 
 def _bytes(password: str) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from portal_sim.desk import Call, Desk, Work
-from portal_sim.forms import MAX_TEXT, plain_address, read_birth_date, require_address, require_texts
-from portal_sim.passwords import SALT_LEN, hash_password
+from portal_sim.forms import plain_address, read_birth_date, require_address, require_texts
+from portal_sim.passwords import MAX_PASSWORD_CHARS, SALT_LEN, hash_password
 from portal_sim.records import Account
 from wire.errors import LocalMisuse
 from wire.portal_api import CheckState, CompanyState
@@ -23,8 +23,8 @@ class Staging:
         require_address(email)
         _require_sense(wanted)
         options = self._desk.options
-        if not options.min_password_len <= len(wanted.password) <= MAX_TEXT:
-            raise LocalMisuse(f"a password has {options.min_password_len} to {MAX_TEXT} characters")
+        if not options.min_password_len <= len(wanted.password) <= MAX_PASSWORD_CHARS:
+            raise LocalMisuse(f"a password has {options.min_password_len} to {MAX_PASSWORD_CHARS} characters")
         born = read_birth_date(wanted.birth_date, utc_s).isoformat()
         salt = self._desk.entropy.token_bytes(SALT_LEN)
         account = Account(

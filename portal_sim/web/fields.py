@@ -9,6 +9,7 @@ from portal_sim.company import AUDIT_PAGE_MAX
 from portal_sim.forms import MAX_TEXT
 from portal_sim.idempotency import MAX_KEY_CHARS
 from portal_sim.options import PortalOptions
+from portal_sim.passwords import MAX_PASSWORD_CHARS
 from wire.token import Role, Scope
 
 _LINE = {"minLength": 1, "maxLength": MAX_TEXT}
@@ -23,7 +24,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "email": {"examples": ["tessa@workshop.example"]},
     "password": {"format": "password", "examples": ["correct horse battery staple"]},
     "old_password": {"format": "password"},
-    "new_password": {"format": "password", "minLength": _OPTIONS.min_password_len, "maxLength": MAX_TEXT},
+    "new_password": {"format": "password", "minLength": _OPTIONS.min_password_len, "maxLength": MAX_PASSWORD_CHARS},
     "link_code": {"description": "The code in the link of a mail."},
     "code": {"description": "Six digits of the authenticator, or a recovery code.", "examples": ["492039"]},
     "tester_serial": {"pattern": r"^[\x20-\x7e]{1,64}$", "examples": ["T-1"]},

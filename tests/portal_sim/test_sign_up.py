@@ -107,14 +107,27 @@ def test_what_is_no_address_is_refused(counter: Counter, email: str) -> None:
     assert "e-mail address" in refusal.value.sentence
 
 
-@pytest.mark.parametrize(("length", "accepted"), [(0, False), (11, False), (12, True), (200, True), (201, False)])
-def test_passwords_have_12_to_200_characters(counter: Counter, length: int, accepted: bool) -> None:
+@pytest.mark.parametrize(("length", "accepted"), [(0, False), (11, False), (12, True), (128, True), (129, False)])
+def test_passwords_have_12_to_128_characters(counter: Counter, length: int, accepted: bool) -> None:
     request = api.SignUp(email="tessa@workshop.example", password="x" * length)
     if accepted:
         counter.call(request)
     else:
         with counter.refused(PortalErrorCode.INVALID_INPUT):
             counter.call(request)
+
+
+@pytest.mark.parametrize("common", ["123456789qwerty", "Password1234", "QWERTY123456"])
+def test_a_password_that_everybody_tries_first_is_refused_wherever_one_is_chosen(counter: Counter, common: str) -> None:
+    with counter.refused(PortalErrorCode.INVALID_INPUT) as refusal:
+        counter.call(api.SignUp(email="tessa@workshop.example", password=common))
+    assert "tries first" in refusal.value.sentence
+    person = signed_in(counter)
+    with counter.refused(PortalErrorCode.INVALID_INPUT):
+        counter.call(api.ChangePassword(session=person.browser, old_password=person.password, new_password=common))
+    counter.call(api.RequestReset(email=person.email))
+    with counter.refused(PortalErrorCode.INVALID_INPUT):
+        counter.call(api.ConfirmReset(link_code=person.link(), new_password=common))
 
 
 def test_half_a_character_in_a_password_is_a_wrong_password(counter: Counter) -> None:
