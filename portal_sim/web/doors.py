@@ -174,6 +174,10 @@ async def write(answer: Answer, scope: Scope, send: Send) -> None:
     headers = [
         (b"content-type", answer.media_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
+        (
+            b"content-disposition",
+            b'attachment; filename="api.json"' if answer.media_type.endswith("json") else b"attachment",
+        ),
         *SAFE_HEADERS,
         *answer.headers,
     ]

@@ -127,6 +127,7 @@ def test_every_answer_is_told_not_to_be_kept_run_or_guessed(counter: HttpCounter
     for answer in (counter.http.get("/v1/keys"), counter.http.get("/v1/profile"), counter.http.get("/nothing")):
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-disposition"] == 'attachment; filename="api.json"'
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "access-control-allow-origin" not in answer.headers
