@@ -109,7 +109,10 @@ def json_object(body: bytes, headers: Mapping[bytes, str]) -> dict[str, Any]:
         raise malformed("the body is not JSON (RFC 8259)") from None
     if not isinstance(value, dict):
         raise malformed("the body must be one JSON object")
-    _require_plain(value)
+    try:
+        _require_plain(value)
+    except RecursionError:  # from Python 3.13 on the parser goes deeper than functions do
+        raise malformed("the body is nested too deeply") from None
     return value
 
 
