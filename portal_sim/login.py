@@ -29,6 +29,7 @@ from wire.portal_api import (
 
 FAMILY_BYTES = 16
 _FAILED = "E-mail address or password is not right."
+_CODE_AGAIN = "A code of your authenticator was used twice"
 _REJECTED = "This code is not right, or was used before. Wait for the next one."
 
 
@@ -139,12 +140,16 @@ class Login:
         if secret is None:
             raise _not_enrolled()
         recovery = None if account.secret is None else typed_code(code)
+        step: int | None = None
         if recovery is not None:
             accepted = work.unit.use_recovery_code(account.email, code_hash(account.email, recovery))
         else:
             step = matching_step(secret, code, work.now_s, steps_back=work.options.totp_steps_back)
             accepted = step is not None and work.unit.use_totp_step(account.email, step)
         if not accepted:
+            if step is not None:
+                work.audit("code used again", account)
+                work.mail(account.email, _CODE_AGAIN, "If it was not you, somebody saw your code. It was refused.")
             work.count_failure(account.email)
             raise PortalError(PortalErrorCode.CODE_REJECTED, _REJECTED)
         work.clear_failures(account.email)

@@ -39,7 +39,15 @@ ROUTES_MAX = 200
 ACTIONS = frozenset(
     (
         *("sign-up", "password changed", "password reset requested", "password reset"),
-        *("login", "login failure", "locked out", "lock-out ended", "logout", "refresh token replayed"),
+        *(
+            "login",
+            "login failure",
+            "code used again",
+            "locked out",
+            "lock-out ended",
+            "logout",
+            "refresh token replayed",
+        ),
         *("authenticator enrolled", "second factor reset", "recovery code used", "recovery codes renewed"),
         *("identity check submitted", "identity approved", "identity refused"),
         *("company validated", "company licensed", "company revoked", "entitled"),
