@@ -1,4 +1,4 @@
-"""The requirements of OWASP ASVS 4.0.3, levels 1 and 2, that `tests/portal_sim/asvs/V*.yaml` goes through: numbers, tests, reasons.
+"""The requirements of OWASP ASVS 4.0.3, levels 1 and 2, as `tests/portal_sim/asvs/V*.yaml` goes through them.
 
 Numbers and levels are the standard's; its words are not here: each file says in ours what a number asks for.
 """
@@ -67,7 +67,7 @@ def numbers() -> Iterator[str]:
 
 @cache
 def requirements() -> tuple[Requirement, ...]:
-    """Return all requirements, in the standard's order. A number that stands twice is an error of YAML's own reader below."""
+    """Return all requirements, in the standard's order."""
     found = []
     for path in FOLDER.glob("V*.yaml"):
         for number, row in yaml.safe_load(path.read_text()).items():

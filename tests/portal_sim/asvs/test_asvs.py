@@ -1,4 +1,4 @@
-"""Holds the table of OWASP ASVS 4.0.3 (V*.yaml beside this file) against the standard's numbers and against the tests that it names."""
+"""Holds the table of OWASP ASVS 4.0.3 (V*.yaml beside this file) against the standard's numbers and the tests that it names."""
 
 from __future__ import annotations
 
