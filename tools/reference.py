@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tests" / "support")]
 
+from asvs_table import CHAPTERS, Requirement, requirements  # noqa: E402
 from diagrams import DIAGRAMS, table  # noqa: E402
 from uds_reference import TABLES as UDS_TABLES  # noqa: E402
 
@@ -188,6 +189,22 @@ def dtc_monitors() -> str:
     return table(("monitor", "fails"), ((f"`{name}`", limits.get(name, "while it is so")) for name in MONITORS))
 
 
+def asvs() -> str:
+    """Return the requirements of OWASP ASVS, chapter by chapter."""
+
+    def how(row: Requirement) -> str:
+        tests = (f"`{test.removeprefix('../')}`" for test in row.shown)
+        return "<br>".join([*filter(None, [row.explained]), *tests])
+
+    rows = requirements()
+    shown = sum(1 for row in rows if row.shown)
+    parts = [f"{len(rows)} requirements: {shown} shown by tests, {len(rows) - shown} explained.\n"]
+    for chapter, name in CHAPTERS.items():
+        own = [(row.number, row.asks, how(row)) for row in rows if row.number.startswith(f"{chapter}.")]
+        parts.append(f"\n### {chapter} {name}\n\n{table(('number', 'what it asks for', 'how it is met'), own)}")
+    return "".join(parts)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "verbs": verbs,
     "expectations": expectations,
@@ -208,6 +225,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "dtc-status": dtc_status,
     "dtc-reports": dtc_reports,
     "dtc-monitors": dtc_monitors,
+    "asvs": asvs,
     **DIAGRAMS,
     **{name: partial(made, table) for name, made in UDS_TABLES.items()},
 }

@@ -36,6 +36,7 @@ DOCUMENTS = (
     "docs/machines.md",
     "docs/uds.md",
     "docs/identity-check.md",
+    "docs/security.md",
     "docs/database.md",
 )
 FENCE = re.compile(r"^```([a-z]+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
