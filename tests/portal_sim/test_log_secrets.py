@@ -18,7 +18,7 @@ from portal_secrets import Noting, live
 from portal_sim.web.app import make_app
 from portal_sim.web.logs import ALLOWED, setup
 from portal_sim.web.metrics import Metrics
-from portal_sim.web.serving import MAX_HEAD_BYTES
+from portal_sim.web.serving import ServingLimits
 from portal_sim.web.watched import Watched
 from vci_driver.portal_http import HttpPortal
 from wire import portal_api as api
@@ -41,7 +41,7 @@ class Observed(Noting):
         log = stack.enter_context(setup(form, self.out, system_utc_ns, level=logging.DEBUG))
         app = make_app(self.portal, lambda: self.now_s, control_token=TOKEN)
         watched = Watched(app, log, self.metrics, LiveEntropy())
-        limits = {"h11_max_incomplete_event_size": MAX_HEAD_BYTES}
+        limits = {"h11_max_incomplete_event_size": ServingLimits().head_max_bytes}
         self.server = stack.enter_context(contextlib.ExitStack())
         self.url = self.server.enter_context(serving(watched, **UVICORN, **limits))
         client = self.server.enter_context(httpx.Client(base_url=self.url))

@@ -15,7 +15,7 @@ from portal_people import COMPANY, Counter, Visitor, manager, signed_in
 from served_portal import TOKEN, HttpCounter
 
 from portal_sim.mail.letter import LetterHead
-from portal_sim.web.serving import MAX_HEAD_BYTES
+from portal_sim.web.serving import ServingLimits
 from wire import portal_api as api
 from wire.portal_api import PortalErrorCode as Code
 from wire.portal_control import CONTROL_ROUTES
@@ -142,8 +142,8 @@ def test_a_head_that_can_be_read_in_two_ways_sets_nothing_and_smuggles_nothing(
 
 
 def test_a_head_that_does_not_end_is_stopped(served: HttpCounter) -> None:
-    with serving(served.app, h11_max_incomplete_event_size=MAX_HEAD_BYTES) as url:
-        raw = talk(url, b"GET /v1/keys HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (4 * MAX_HEAD_BYTES))
+    with serving(served.app, h11_max_incomplete_event_size=ServingLimits().head_max_bytes) as url:
+        raw = talk(url, b"GET /v1/keys HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (4 * ServingLimits().head_max_bytes))
     assert not raw or raw.startswith(b"HTTP/1.1 4")
 
 
