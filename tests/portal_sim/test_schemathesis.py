@@ -7,20 +7,27 @@ of the portal's own. `ATTACK_EXAMPLES` (`make attack`) says how many are made fo
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from http_server import serving
-from portal_people import Counter, Visitor, colleague, manager
+from portal_people import Counter, Visitor, colleague, manager, signed_in
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
+from portal_sim.media.darkroom import Darkroom
+from portal_sim.media.keeping import MediaFolder
+from portal_sim.media.reception import Reception
+from portal_sim.sealing import Sealing
 from portal_sim.web.app import make_app
 from portal_sim.web.openapi import document
+from wire.entropy import SeededEntropy
 from wire.portal_control import CONTROL_ROUTES
 from wire.portal_routes import ROUTES
 
@@ -206,3 +213,19 @@ def test_the_control_plane_gives_nothing_but_documented_answers(town: Town, url:
     )
     require_sound(found)
     assert {200, 401, 422} <= set(found.statuses)
+
+
+def test_the_door_of_uploads_gives_nothing_but_documented_answers(town: Town, tmp_path: Path) -> None:
+    """What is sent as pictures is random bytes: the real darkroom looks at all of it."""
+    entropy = SeededEntropy(random.Random(1))
+    described = document(ROUTES, uploads=True)
+    described["paths"] = {"/v1/identity-checks": described["paths"]["/v1/identity-checks"]}
+    with Darkroom() as darkroom:
+        reception = Reception(darkroom, MediaFolder(tmp_path / "media", Sealing(bytes(32), entropy), entropy))
+        app = make_app(town.counter.portal, lambda: town.counter.now_s, reception=reception)
+        with serving(app) as url:
+            person = signed_in(town.counter, "newcomer")
+            person.fill_in()
+            found = run(url, described, examples=WANTED or 20, session=lambda: town.session(person))
+    require_sound(found)
+    assert {401, 422} <= set(found.statuses)
