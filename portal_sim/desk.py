@@ -48,7 +48,7 @@ class Desk:
     @contextmanager
     def look(self, call: Call) -> Iterator[Look]:
         """Read, and change nothing."""
-        with self.store.reading() as reading:
+        with self.store.glance() as reading:
             yield Look(self, reading, call)
 
     @contextmanager

@@ -80,6 +80,8 @@ class MemoryStore:
         with self._lock:
             yield self
 
+    glance = reading
+
     # ---- the only two ways in which anything changes
 
     def _put(self, table: MutableMapping[K, V], key: K, value: V) -> None:

@@ -253,3 +253,8 @@ class Store(Protocol):
 
     def reading(self) -> AbstractContextManager[Reading]:
         """Look at things, as they are at one instant."""
+
+    def glance(self) -> AbstractContextManager[Reading]:
+        """Look at things, each as it is when it is asked for: cheaper, where one question is asked, or all is asked again before
+        anything is changed.
+        """

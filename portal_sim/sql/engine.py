@@ -37,6 +37,7 @@ CONNECTIONS = 10
 """For one process. They work one after the other where they write; more than a few readers no core is there for."""
 ONLY_OURS = 0o600
 WRITES = "sgw_bench_writes"
+GLANCES = "sgw_glances"
 
 _POOL: dict[str, Any] = {
     "pool_size": CONNECTIONS,
@@ -100,6 +101,13 @@ def readers(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
+def glancers(engine: Engine) -> Engine:
+    """Return the same engine for who asks one question: no transaction is begun and ended around it."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(**{GLANCES: True})
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def place(url: URL) -> str:
     """Return where a database is, for people: no password, no user."""
     if url.get_backend_name() == "sqlite":
@@ -147,7 +155,10 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
+    options = connection.get_execution_options()
+    if options.get(GLANCES, False):
+        return
+    writes = options.get(WRITES, False)
     # Not through SQLAlchemy: it would begin a transaction to execute this one's beginning.
     raw: Any = connection.connection.dbapi_connection
     try:

@@ -21,7 +21,7 @@ from portal_sim.sealing import NotSealedHere, Sealing
 from portal_sim.sql import schema
 from portal_sim.sql import tables as t
 from portal_sim.sql.dialect import statements
-from portal_sim.sql.engine import WAIT_S, open_engine, place, readers, writers
+from portal_sim.sql.engine import WAIT_S, glancers, open_engine, place, readers, writers
 from portal_sim.sql.faults import cannot_open, told, unavailable
 from portal_sim.sql.reading import SqlReading
 from portal_sim.sql.unit import SqlUnit
@@ -40,7 +40,7 @@ class SqlStore:
 
     def __init__(self, engine: Engine, sealing: Sealing) -> None:
         self._engine = engine
-        self._writers, self._readers = writers(engine), readers(engine)
+        self._writers, self._readers, self._glancers = writers(engine), readers(engine), glancers(engine)
         self._sealing = sealing
         self._chain = AuditChain(sealing.derived(CHAIN_PURPOSE))
         self._statements = statements(engine.dialect.name)
@@ -78,6 +78,12 @@ class SqlStore:
     def reading(self) -> Iterator[SqlReading]:
         """See `Store`. Raises `PortalError` where the database is not to be reached."""
         with told(), self._readers.begin() as connection:
+            yield SqlReading(connection, self._sealing)
+
+    @contextmanager
+    def glance(self) -> Iterator[SqlReading]:
+        """See `Store`. Raises `PortalError` where the database is not to be reached."""
+        with told(), self._glancers.connect() as connection:
             yield SqlReading(connection, self._sealing)
 
     def _take_turn(self, connection: sa.Connection) -> tuple[int, bytes] | None:

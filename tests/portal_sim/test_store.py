@@ -179,6 +179,19 @@ def test_what_a_unit_does_is_there_when_it_ends(store: Store) -> None:
     assert all(now != then for now, then in zip(seen(store), before, strict=True))
 
 
+def test_a_glance_sees_what_a_reading_sees_and_leaves_nothing_open(store: Store) -> None:
+    with store.unit() as unit:
+        everything(unit)
+    for _ in range(20):
+        with store.glance() as glance, store.reading() as reading:
+            assert glance.account(EMAIL) == reading.account(EMAIL)
+            assert glance.visitor("s", 0) == reading.visitor("s", 0)
+    with store.unit() as unit:
+        unit.end_session("s")
+    with store.glance() as glance:
+        assert glance.visitor("s", 0) is None
+
+
 def test_a_unit_that_fails_has_done_nothing(store: Store) -> None:
     before = seen(store)
     fail_after(store, everything)
