@@ -114,8 +114,13 @@ class Issuer:
         try:
             _, challenge = decode_text(REQUEST, request.request_text)
             structure = RequestStructure.decode(challenge)
-        except (ConfigError, TokenFormatError) as error:
-            raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, f"{error}") from None
+        except ConfigError as error:
+            line = f" (line {error.line})" if error.line is not None else ""
+            what = f"Please check the text of the request{line}: {error.problem}."
+            raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, what) from None
+        except TokenFormatError as error:
+            what = f"Please check the request: {error}."
+            raise PortalError(PortalErrorCode.REQUEST_STRUCTURE_INVALID, what) from None
         wish = RequestUnlock(
             session=request.session,
             kind=UnlockKind.SFD_TOKEN,

@@ -245,4 +245,13 @@ def test_what_is_no_request_file_is_refused_and_says_why(counter: Counter, boss:
     boss.log_in()
     with counter.refused(PortalErrorCode.REQUEST_STRUCTURE_INVALID) as refused:
         by_file(boss, text)
-    assert refused.value.sentence
+    assert refused.value.sentence.startswith("Please check the ")
+    assert refused.value.sentence.endswith(".")
+    assert ".." not in refused.value.sentence
+
+
+def test_a_line_that_is_wrong_in_a_request_file_is_named(counter: Counter, boss: Visitor) -> None:
+    boss.log_in()
+    with counter.refused(PortalErrorCode.REQUEST_STRUCTURE_INVALID) as refused:
+        by_file(boss, "not a file")
+    assert refused.value.sentence.startswith("Please check the text of the request (line 1): not an SFD UNLOCK REQUEST")
