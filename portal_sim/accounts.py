@@ -37,7 +37,7 @@ class Accounts:
             email=request.email,
             password_hash=encoded,
             confirm_until_s=until_s,
-            attempts_left=desk.options.review_rules().attempts,
+            attempts_left=desk.reviewer.rules.attempts,
         )
         with desk.work(call) as work:
             if not work.unit.add_account(account, call.now_s):

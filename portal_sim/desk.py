@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from portal_sim.options import PortalOptions
 from portal_sim.records import Account, Company, Link, Visitor
+from portal_sim.review import Reviewer
 from portal_sim.store import Reading, Store, Unit
 from wire.entropy import Entropy
 from wire.portal_api import AuditRecord, Mail, PortalError, PortalErrorCode
@@ -35,11 +36,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Store, randomness and settings."""
+    """Store, randomness, settings, and who decides identity checks."""
 
     store: Store
     entropy: Entropy
     options: PortalOptions
+    reviewer: Reviewer
 
     def new_code(self) -> str:
         """Return a new unguessable code."""

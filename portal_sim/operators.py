@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from portal_sim.desk import Call, Desk, Work
 from portal_sim.forms import plain_address
 from portal_sim.people import People
-from portal_sim.records import Company
+from portal_sim.records import Account, Company
+from portal_sim.review import Decides, ReviewRules
 from portal_sim.revocation import Revocations
 from wire.errors import LocalMisuse
 from wire.portal_api import CompanyState
@@ -55,6 +58,25 @@ class Operators:
         """Decide an identity check as a person does: `refusal` says why not, None approves."""
         if not self._people.decide_review(plain_address(email), refusal, Call(utc_s)):
             raise LocalMisuse(f"no identity check of {email} is in progress")
+
+    def set_reviewer(self, decides: Decides, wait_min_s: int | None, wait_max_s: int | None, utc_s: int) -> ReviewRules:
+        """Change who decides checks that are submitted from now on, and after how long; None: as long as now."""
+        now = self._desk.reviewer.rules
+        shortest_s = now.wait_min_s if wait_min_s is None else wait_min_s
+        longest_s = now.wait_max_s if wait_max_s is None else wait_max_s
+        try:
+            rules = replace(now, decides=decides, wait_min_s=shortest_s, wait_max_s=longest_s)
+        except ValueError as error:
+            raise LocalMisuse(f"{error}") from None
+        with self._desk.work(Call(utc_s)) as work:
+            self._note(work, "reviewer set", f"{decides}, {shortest_s} to {longest_s} s")
+        self._desk.reviewer.rules = rules
+        return rules
+
+    def open_checks(self, utc_s: int) -> list[Account]:
+        """Return the people whose identity check is in progress."""
+        with self._desk.look(Call(utc_s)) as look:
+            return look.reading.reviews_open()
 
     def unlock_account(self, email: str, utc_s: int) -> None:
         """Forget the failures that stand against a person."""

@@ -49,7 +49,7 @@ class People:
 
     def identity_documents(self, request: IdentityDocuments, call: Call) -> Done:
         """Submit an identity check; the result comes by mail after 10 to 20 minutes, or when a person has decided."""
-        rules = self._desk.options.review_rules()
+        rules = self._desk.reviewer.rules
         with self._desk.work(call) as work:
             account = work.account_of(request.session)
             self._require_turn(account)

@@ -20,6 +20,7 @@ from portal_sim.memory_store import MemoryStore
 from portal_sim.operators import Operators
 from portal_sim.options import PortalOptions
 from portal_sim.people import People
+from portal_sim.review import Reviewer
 from portal_sim.revocation import Revocations
 from portal_sim.staging import Staging
 from portal_sim.store import Conflict, Store
@@ -52,7 +53,8 @@ class Portal:
         store: Store | None = None,
         inbox: Inbox | None = None,
     ) -> None:
-        desk = Desk(store or MemoryStore(), entropy, options or PortalOptions())
+        options = options or PortalOptions()
+        desk = Desk(store or MemoryStore(), entropy, options, Reviewer(options.review_rules()))
         self._desk = desk
         self._own_inbox = MemoryInbox() if inbox is None else None
         self._inbox: Inbox = inbox or cast("MemoryInbox", self._own_inbox)

@@ -84,6 +84,18 @@ class ReviewRules:
             raise ValueError(f"a person has 1 to {MAX_ATTEMPTS} attempts")
 
 
+class Reviewer:
+    """Who decides identity checks: holds the rules in force, which may change while the portal runs.
+
+    What was submitted earlier stays as it was decided then. The rules hold in this process, until it ends.
+    """
+
+    __slots__ = ("rules",)
+
+    def __init__(self, rules: ReviewRules) -> None:
+        self.rules = rules
+
+
 def usual_refusals(*, sharpness: float, brightness: float, motion: float) -> tuple[RefusalRule, ...]:
     """Return the usual list: both sides clear and bright enough, the name on the front the account's, a face that moves."""
     return (

@@ -48,7 +48,8 @@ class Staging:
     def _check(self, work: Work, email: str, identity: CheckState, utc_s: int) -> None:
         if identity is CheckState.NONE:
             return
-        due_s = utc_s + self._desk.options.review_max_s if self._desk.options.review_by == "rules" else None
+        rules = self._desk.reviewer.rules
+        due_s = utc_s + rules.wait_max_s if rules.decides == "rules" else None
         work.unit.start_review(email, due_s, None, ())
         if identity is not CheckState.IN_PROGRESS:
             work.unit.end_review(email, identity)

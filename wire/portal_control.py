@@ -87,6 +87,44 @@ class DecideCheck(Request[Done]):
     refusal: str | None = None
 
 
+class Decider(StrEnum):
+    """Who decides an identity check: the rules when their time has come, or a person."""
+
+    RULES = "rules"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewerState:
+    """Who decides what is submitted now, and after how long the rules do."""
+
+    decides: Decider
+    wait_min_s: int
+    wait_max_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetReviewer(Request[ReviewerState]):
+    """Set who decides the identity checks from now on, and after how long the rules do. Null: as long as now."""
+
+    decides: Decider
+    wait_min_s: int | None = None
+    wait_max_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCheck:
+    """An identity check in progress. `due_utc_s`: when the rules decide it, null where a person does."""
+
+    email: str
+    due_utc_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListChecks(Request[tuple[OpenCheck, ...]]):
+    """List the identity checks in progress."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndLockOut(Request[Done]):
     """Forget the failures that stand against a person."""
@@ -155,6 +193,8 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     _route(api.ReadMail, "GET mail", "state"),
     _route(PutAccount, "PUT accounts/{email}", "people", 201),
     _route(EndLockOut, "DELETE accounts/{email}/failures", "people"),
+    _route(SetReviewer, "PUT reviewer", "people"),
+    _route(ListChecks, "GET identity-checks", "people"),
     _route(DecideCheck, "POST identity-checks/{email}/decision", "people"),
     _route(Entitle, "POST entitlements", "people", 201),
     _route(License, "POST licences", "people", 201),

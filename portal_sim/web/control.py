@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope
 
 from portal_sim.company import AUDIT_PAGE_MAX
 from portal_sim.portal import Portal
+from portal_sim.review import Decides
 from portal_sim.web.doors import Answer, Door, MessageDoor, Prepared
 from portal_sim.web.faults import Faults
 from portal_sim.web.openapi import document
@@ -79,6 +80,8 @@ class Controls:
             api.ReadMail: portal.handle,
             control.PutAccount: staging.put_account,
             control.EndLockOut: lambda m, now_s: operators.unlock_account(m.email, now_s),
+            control.SetReviewer: self._set_reviewer,
+            control.ListChecks: self._checks,
             control.DecideCheck: lambda m, now_s: operators.decide_review(m.email, m.refusal, now_s),
             control.Entitle: lambda m, now_s: operators.entitle(m.email, m.make, m.role, now_s),
             control.License: lambda m, now_s: operators.license(m.email, m.make, m.until_utc_s, now_s),
@@ -113,6 +116,15 @@ class Controls:
         now_s = self._clock()
         self._portal.handle_timer(now_s)
         return self._state(now_s)
+
+    def _set_reviewer(self, message: control.SetReviewer, now_s: int) -> control.ReviewerState:
+        decides: Decides = "rules" if message.decides is control.Decider.RULES else "person"
+        rules = self._portal.operators.set_reviewer(decides, message.wait_min_s, message.wait_max_s, now_s)
+        return control.ReviewerState(decides=message.decides, wait_min_s=rules.wait_min_s, wait_max_s=rules.wait_max_s)
+
+    def _checks(self, _: control.ListChecks, now_s: int) -> tuple[control.OpenCheck, ...]:
+        found = self._portal.operators.open_checks(now_s)
+        return tuple(control.OpenCheck(email=each.email, due_utc_s=each.review_due_s) for each in found)
 
     def _records(self, message: control.ReadRecords, _: int) -> tuple[api.AuditRecord, ...]:
         if message.after < 0 or not 1 <= message.limit <= AUDIT_PAGE_MAX:

@@ -49,7 +49,7 @@ ACTIONS = frozenset(
             "refresh token replayed",
         ),
         *("authenticator enrolled", "second factor reset", "recovery code used", "recovery codes renewed"),
-        *("identity check submitted", "identity approved", "identity refused"),
+        *("identity check submitted", "identity approved", "identity refused", "reviewer set"),
         *("company validated", "company licensed", "company revoked", "entitled"),
         *("invited", "invitation withdrawn", "joined company", "disassociated"),
         *("unlock issued", "change signed", "unlock refused", "unlock revoked", "account staged"),

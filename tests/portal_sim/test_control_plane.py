@@ -61,6 +61,42 @@ def test_the_clock_is_set_and_what_is_due_happens(counter: HttpCounter) -> None:
         counter.call(control.SetClock(utc_s=-1))
 
 
+def test_the_reviewer_becomes_a_person_who_sees_what_is_open_and_decides(counter: HttpCounter) -> None:
+    person = signed_in(counter)
+    person.fill_in()
+    set_ = counter.call(control.SetReviewer(decides=control.Decider.PERSON))
+    assert set_.decides is control.Decider.PERSON
+    assert counter.call(control.ListChecks()) == ()
+    person.hand_in()
+    assert counter.call(control.ListChecks()) == (control.OpenCheck(email=person.email, due_utc_s=None),)
+    counter.wait(1_000_000)
+    assert counter.call(control.GetState()).next_review_utc_s is None
+    counter.call(control.DecideCheck(email=person.email))
+    assert counter.call(control.ListChecks()) == ()
+    assert counter.portal.audit_log()[-1].action == "identity approved"
+
+
+def test_the_rules_decide_after_the_time_that_is_set(counter: HttpCounter) -> None:
+    person = signed_in(counter)
+    person.fill_in()
+    counter.call(control.SetReviewer(decides=control.Decider.PERSON))
+    order = control.SetReviewer(decides=control.Decider.RULES, wait_min_s=7, wait_max_s=7)
+    assert counter.call(order) == control.ReviewerState(decides=control.Decider.RULES, wait_min_s=7, wait_max_s=7)
+    person.hand_in()
+    due = counter.now_s + 7
+    assert counter.call(control.ListChecks()) == (control.OpenCheck(email=person.email, due_utc_s=due),)
+    counter.call(control.SetClock(utc_s=due))
+    assert person.status().identity is CheckState.APPROVED
+
+
+@pytest.mark.parametrize("waits", [(-1, 7), (8, 7), (0, 10**9)])
+def test_a_waiting_time_that_makes_no_sense_changes_nothing(counter: HttpCounter, waits: tuple[int, int]) -> None:
+    before = counter.call(control.SetReviewer(decides=control.Decider.RULES))
+    with counter.refused(PortalErrorCode.INVALID_INPUT):
+        counter.call(control.SetReviewer(decides=control.Decider.PERSON, wait_min_s=waits[0], wait_max_s=waits[1]))
+    assert counter.call(control.SetReviewer(decides=control.Decider.RULES)) == before
+
+
 def test_a_clock_that_was_set_stands_still_or_runs_on() -> None:
     now = [100]
     clock = SettableClock(lambda: now[0])
