@@ -39,18 +39,18 @@ def codes_at(described: Document, route: Route, status: int) -> set[str]:
     return set(answers[str(status)]["content"][PROBLEM]["schema"]["properties"]["code"]["enum"])
 
 
-@pytest.mark.judge("openapi-spec-validator")
+@pytest.mark.judge("OpenAPI validator")
 @pytest.mark.parametrize("path", [DOCUMENT_PATH, CONTROL_DOCUMENT_PATH])
 def test_a_served_document_is_valid_openapi(documents: dict[str, Document], path: str) -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(documents[path]).iter_errors()] == []
 
 
-@pytest.mark.judge("openapi-spec-validator")
+@pytest.mark.judge("OpenAPI validator")
 def test_the_document_with_uploads_is_valid_openapi() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(document(ROUTES, uploads=True)).iter_errors()] == []
 
 
-@pytest.mark.judge("openapi-spec-validator")
+@pytest.mark.judge("OpenAPI validator")
 def test_the_judge_refuses_a_parameter_that_no_operation_describes(documents: dict[str, Document]) -> None:
     spoiled = {**documents[DOCUMENT_PATH], "paths": {"/v1/{nobody}": {"get": {"responses": {}}}}}
     assert list(OpenAPIV31SpecValidator(spoiled).iter_errors())

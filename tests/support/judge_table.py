@@ -34,7 +34,7 @@ JUDGES = {
     "RFC 4231": "keys of SecurityAccess: vector 2 of HMAC",
     "pyotp": "one-time codes, and the URI in the QR code",
     "OpenSSL": "certificates and revocation lists (RFC 5280)",
-    "openapi-spec-validator": "the OpenAPI documents of the portal",
+    "OpenAPI validator": "the portal's two OpenAPI documents",
 }
 """Who judges, and what."""
 WIDTH = 80
