@@ -5,10 +5,9 @@ from __future__ import annotations
 from portal_sim.accounts import take_authenticator
 from portal_sim.desk import Call, Desk, Look, Work, hashed
 from portal_sim.forms import invalid, require_address, require_texts
-from portal_sim.records import Account, AuditFilter, Company, Link
+from portal_sim.records import Account, Company, Link
 from wire.portal_api import (
     AcceptInvitation,
-    AuditPage,
     CheckState,
     CompanyProfile,
     CompanyState,
@@ -20,15 +19,12 @@ from wire.portal_api import (
     ListUsers,
     PortalError,
     PortalErrorCode,
-    ReadAudit,
     ResetSecondFactor,
     ValidateCompany,
     WithdrawInvitation,
 )
 
 COMPLETE, VALIDATED = "The company profile is complete.", "The company profile has been validated."
-AUDIT_PAGE_MAX = 1000
-"""Records in one answer: more are asked for page by page."""
 
 
 class Companies:
@@ -151,31 +147,6 @@ class Companies:
             work.audit("second factor reset", manager, other.email)
             work.mail(other.email, "Your authenticator was reset", "A new one will be set up at your next login.")
         return Done("A new authenticator will be set up at the next login.")
-
-    # ---- the log
-
-    def read_audit(self, request: ReadAudit, call: Call) -> AuditPage:
-        """Show a page of what the company's people did."""
-        with self._desk.look(call) as look:
-            company = managed_company(look, look.account_of(request.session))
-            if not 1 <= request.limit <= AUDIT_PAGE_MAX or request.after < 0:
-                raise invalid("the page", f"it takes 1 to {AUDIT_PAGE_MAX} records after a position from 0 up")
-            wanted = AuditFilter(
-                company_id=company.company_id,
-                person=request.person,
-                action=request.action,
-                make=request.make,
-                vin=request.vin,
-                since_utc_s=request.since_utc_s,
-                until_utc_s=request.until_utc_s,
-            )
-            found = look.reading.audit(request.after, request.limit + 1, wanted)
-        page = found[: request.limit]
-        return AuditPage(
-            records=tuple(entry.record for entry in page),
-            position=page[-1].position if page else request.after,
-            more=len(found) > request.limit,
-        )
 
 
 def managed_company(look: Look, account: Account) -> Company:

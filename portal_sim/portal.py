@@ -14,6 +14,7 @@ from portal_sim.entitlement import Entitlements
 from portal_sim.forms import plain_address
 from portal_sim.issuer import Issuer
 from portal_sim.keys import BackendKeys
+from portal_sim.log_reading import LogReading
 from portal_sim.login import Login
 from portal_sim.mail.memory_inbox import Inbox, MemoryInbox
 from portal_sim.memory_store import MemoryStore
@@ -65,6 +66,7 @@ class Portal:
         self.operators = Operators(desk, people, revocations)
         self.staging = Staging(desk)
         accounts, companies, entitlements = Accounts(desk), Companies(desk), Entitlements(desk)
+        log = LogReading(desk)
         self._handlers: Mapping[type[api.Request[Any]], Handler] = {
             api.SignUp: accounts.sign_up,
             api.ConfirmEmail: accounts.confirm_email,
@@ -82,7 +84,9 @@ class Portal:
             api.AcceptInvitation: companies.accept_invitation,
             api.DisassociateUser: companies.disassociate,
             api.ResetSecondFactor: companies.reset_second_factor,
-            api.ReadAudit: companies.read_audit,
+            api.ReadAudit: log.read,
+            api.ExportAuditAsCsv: log.as_csv,
+            api.ExportAuditAsLines: log.as_lines,
             api.ReadMail: lambda request, _: self._inbox.read(request.email),
             api.PortalLogin: login.portal_login,
             api.BeginLogin: login.begin,

@@ -199,6 +199,15 @@ ROUTES: tuple[Route, ...] = (
         raw="der",
     ),
     _route(api.ReadAudit, "GET /v1/audit", "audit", _MANAGER | {Code.SECOND_FACTOR_REQUIRED}),
+    _route(api.ExportAuditAsCsv, "GET /v1/audit.csv", "audit", _MANAGER, media_type="text/csv", raw="data"),
+    _route(
+        api.ExportAuditAsLines,
+        "GET /v1/audit.jsonl",
+        "audit",
+        _MANAGER,
+        media_type="application/jsonl",
+        raw="data",
+    ),
 )
 """The API, version 1."""
 

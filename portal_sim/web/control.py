@@ -11,7 +11,7 @@ from typing import Any
 from anyio import to_thread
 from starlette.types import Receive, Scope
 
-from portal_sim.company import AUDIT_PAGE_MAX
+from portal_sim.log_reading import AUDIT_PAGE_MAX
 from portal_sim.portal import Portal
 from portal_sim.review import Decides
 from portal_sim.web.doors import Answer, Door, MessageDoor, Prepared

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Any
 
-from portal_sim.company import AUDIT_PAGE_MAX
 from portal_sim.forms import MAX_TEXT
 from portal_sim.idempotency import MAX_KEY_CHARS
+from portal_sim.log_reading import AUDIT_PAGE_MAX
 from portal_sim.options import PortalOptions
 from portal_sim.passwords import MAX_PASSWORD_CHARS
 from wire.token import Role, Scope

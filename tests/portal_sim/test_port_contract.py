@@ -248,3 +248,9 @@ def test_the_structure_in_a_request_reaches_the_portal_whole(counter: Counter) -
     with counter.refused(Code.REQUEST_STRUCTURE_INVALID) as refused:
         boss.ask(challenge=other)
     assert "another vehicle" in refused.value.sentence
+
+
+def test_the_log_is_taken_home_by_either_door(counter: Counter) -> None:
+    boss = manager(counter, "lena")
+    for form, first in ((api.ExportAuditAsCsv, b"audit_id,"), (api.ExportAuditAsLines, b'{"audit_id"')):
+        assert counter.call(form(session=boss.browser, person=boss.email)).data.startswith(first)

@@ -12,8 +12,12 @@ from wire.portal_api.account import (
     SignUp,
 )
 from wire.portal_api.audit import (
+    AuditFile,
     AuditPage,
     AuditRecord,
+    AuditWish,
+    ExportAuditAsCsv,
+    ExportAuditAsLines,
     ReadAudit,
 )
 from wire.portal_api.company import (
@@ -81,8 +85,10 @@ from wire.portal_api.words import (
 
 __all__ = [
     "AcceptInvitation",
+    "AuditFile",
     "AuditPage",
     "AuditRecord",
+    "AuditWish",
     "BeginLogin",
     "ChangePassword",
     "CheckState",
@@ -96,6 +102,8 @@ __all__ = [
     "DocumentKind",
     "Done",
     "Entitlement",
+    "ExportAuditAsCsv",
+    "ExportAuditAsLines",
     "FaceVideo",
     "FinishLogin",
     "GetEntitlements",

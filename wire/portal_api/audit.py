@@ -37,18 +37,46 @@ class AuditPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadAudit(Request[AuditPage]):
-    """The manager reads what the company's people did; other companies' records are not there. Empty filters take everything.
-
-    `since_utc_s` and `until_utc_s` bound the time (the second one excluded), `after` is a position of an earlier page.
+class AuditWish:
+    """Which records are wanted; an empty value takes everything. `since_utc_s` and `until_utc_s` bound the time, the second one
+    excluded.
     """
 
-    session: str = field(repr=False)
     person: str = ""
     action: str = ""
     make: str = ""
     vin: str = ""
     since_utc_s: int = 0
     until_utc_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAudit(Request[AuditPage], AuditWish):
+    """The manager reads what the company's people did; other companies' records are not there. `after`: a position of an
+    earlier page.
+    """
+
+    session: str = field(repr=False)
     after: int = 0
     limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFile:
+    """What the company's people did, as a file (UTF-8)."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportAuditAsCsv(Request[AuditFile], AuditWish):
+    """The manager takes the log home as a table (RFC 4180). No spreadsheet takes one of its values for a formula."""
+
+    session: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportAuditAsLines(Request[AuditFile], AuditWish):
+    """The manager takes the log home as JSON lines."""
+
+    session: str = field(repr=False)
