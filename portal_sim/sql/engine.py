@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +30,8 @@ FORMS = "memory:, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 WAIT_S = 5
 """How long a statement waits for a lock, a start for its connection, and a request for a free connection."""
+ASKS_PER_S = 20
+"""How often a start asks again for what another start has locked."""
 STATEMENT_LIMIT_S = 10
 """No statement of the portal takes a tenth of this."""
 IDLE_LIMIT_S = 15
@@ -151,7 +154,22 @@ def _sqlite(url: URL) -> Engine:
 def _prepare(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None
     for pragma in _ON_CONNECT:
-        connection.execute(pragma)
+        _patiently(connection, pragma)
+
+
+def _patiently(connection: sqlite3.Connection, pragma: str) -> None:
+    """Execute a pragma. Who turns a new file to WAL while another does is told "locked" at once, whatever the busy timeout."""
+    pause = Event()
+    for _ in range(WAIT_S * ASKS_PER_S):
+        try:
+            connection.execute(pragma)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY):
+                raise
+            pause.wait(1 / ASKS_PER_S)
+        else:
+            return
+    connection.execute(pragma)
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -177,6 +177,24 @@ def test_two_who_start_at_once_set_up_one_database(kind: str, empty_url: NewUrl)
     assert len(done) == 4
 
 
+def test_many_who_open_a_new_file_at_once_all_get_it(tmp_path: Path) -> None:
+    """SQLite tells all but one of them that it is locked, at once, while it is turned to its write-ahead log."""
+    done = []
+
+    def start(url: str) -> None:
+        open_engine(url).dispose()
+        done.append(url)
+
+    for number in range(10):
+        url = f"sqlite:///{tmp_path / f'{number}.db'}"
+        starters = [Thread(target=start, args=(url,)) for _ in range(8)]
+        for starter in starters:
+            starter.start()
+        for starter in starters:
+            starter.join()
+    assert len(done) == 80
+
+
 @kinds
 def test_the_versions_lead_to_the_tables_that_the_code_knows(kind: str, empty_url: NewUrl) -> None:
     with opened(empty_url(kind)) as engine:
