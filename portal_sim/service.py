@@ -68,6 +68,13 @@ class ServiceOptions:
         return self.database or f"sqlite:///{(self.data / DATABASE_FILE).absolute()}"
 
 
+def database_url(data: Path, database: str) -> str:
+    """Return the URL of a database that is there: the one named, or the file in a data folder. Raises `ConfigError`."""
+    if not database and not (data / DATABASE_FILE).exists():
+        raise ConfigError("there is no portal's database here: name it with --database", path=str(data))
+    return ServiceOptions(data=data, public_url="", database=database).database_url
+
+
 def open_store(url: str, sealing: Sealing) -> tuple[Store, AuditChain, Callable[[], None]]:
     """Return a store, its audit log's chain, and what gives it back. Raises `ConfigError` or `CarrierFault` in one sentence."""
     if url == MEMORY:
@@ -155,16 +162,14 @@ class NoInbox:
 @contextmanager
 def opened_log(data: Path, database: str = "") -> Iterator[tuple[Reading, AuditChain]]:
     """Open a portal's store to read its log, running or not. Raises `ConfigError` where there is no key or no database."""
-    options = ServiceOptions(data=data, public_url="", database=database)
     if not (data / KEY_FILE).exists() and VARIABLE not in os.environ:
         raise ConfigError(
             f"there is no portal's key here: name its folder with --data, or set {VARIABLE}", path=str(data)
         )
-    if not database and not (data / DATABASE_FILE).exists():
-        raise ConfigError("there is no portal's database here: name it with --database", path=str(data))
+    url = database_url(data, database)
     entropy = LiveEntropy()
     sealing = Sealing(portal_key(data, os.environ, entropy), entropy)
-    store, chain, give_back = open_store(options.database_url, sealing)
+    store, chain, give_back = open_store(url, sealing)
     try:
         with store.reading() as reading:
             yield reading, chain

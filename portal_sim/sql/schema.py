@@ -75,7 +75,9 @@ def _require_newest(version: str | None, where: str) -> None:
     if version not in versions():
         raise _newer(where)
     if version != versions()[-1]:
-        raise MigrationNeeded(f"migration needed: make a copy, then run `{UPGRADE}`", path=where)
+        raise MigrationNeeded(
+            f"migration needed: make a copy, then run `{UPGRADE}`, with the same --data or --database", path=where
+        )
 
 
 def _newer(where: str) -> ConfigError:

@@ -13,6 +13,8 @@ import pytest
 from command_line import in_a_process
 from portal_process import PATIENCE_S, portal_process
 
+from portal_sim.sql import schema
+from portal_sim.sql.engine import opened
 from vci_driver.portal_http import HttpPortal
 from wire import portal_api as api
 from wire.portal_control import CheckState, PutAccount
@@ -152,6 +154,25 @@ def test_options_that_cannot_be_are_one_sentence(tmp_path: Path, words: tuple[st
     assert sentence in ended.stderr, ended.stderr
     assert ended.stderr.count("\n") == 1
     assert "hush" not in ended.stderr
+
+
+def test_an_older_database_is_upgraded_by_command_and_never_unasked(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    url = f"sqlite:///{data / 'portal.sqlite'}"
+    with opened(url) as engine:
+        schema.upgrade(engine, schema.versions()[0])
+    start = ("portal", "--port", "0", "--data", str(data))
+    ended = in_a_process(*start, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "migration needed: make a copy, then run `sgw-bench portal database upgrade`" in ended.stderr
+    upgraded = in_a_process("portal", "database", "upgrade", "--data", str(data), cwd=tmp_path)
+    assert (upgraded.returncode, upgraded.stdout) == (
+        0,
+        f"version {schema.versions()[0]} is now {schema.versions()[-1]}\n",
+    )
+    with portal_process(data) as process:
+        assert process.url
 
 
 # ---- the log
