@@ -41,6 +41,11 @@ class Telling:
         with self.store.reading() as reading:
             yield reading
 
+    @contextmanager
+    def glance(self) -> Iterator[Reading]:
+        with self.store.glance() as reading:
+            yield reading
+
 
 @dataclass
 class Walk:
