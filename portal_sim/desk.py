@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from portal_sim.options import PortalOptions
-from portal_sim.records import Account, Company, Link, Visitor
+from portal_sim.records import Account, Company, Link, Tries, Visitor
 from portal_sim.review import Reviewer
 from portal_sim.store import Reading, Store, Unit
 from wire.entropy import Entropy
@@ -95,28 +95,27 @@ class Look:
 
     def require_not_locked_out(self, email: str) -> None:
         """Raise `LOCKED_OUT` after too many failures in a row, for an address with an account or without."""
-        if self.reading.tries(_account(email)).locked_out:
-            raise PortalError(
-                PortalErrorCode.LOCKED_OUT, "This account is locked after too many failures. Retrieve your password."
-            )
+        _require_open(self.reading.tries(_account(email)))
 
     def require_calm(self) -> None:
         """Raise `THROTTLED` where failures stand against the network address of the request."""
         if self.call.address:
-            self._require_wait_over(_address(self.call.address), "from your network address")
+            tries = self.reading.tries(_address(self.call.address))
+            self._require_wait_over(tries, "from your network address")
 
     def require_wait_over(self, email: str) -> None:
         """Raise `THROTTLED` where failures stand against an e-mail address, with an account or without."""
-        self._require_wait_over(_account(email), "")
+        self._require_wait_over(self.reading.tries(_account(email)), "")
 
     def require_no_wait(self, email: str) -> None:
         """Raise `LOCKED_OUT` or `THROTTLED`."""
         self.require_calm()
-        self.require_not_locked_out(email)
-        self.require_wait_over(email)
+        tries = self.reading.tries(_account(email))
+        _require_open(tries)
+        self._require_wait_over(tries, "")
 
-    def _require_wait_over(self, subject: str, whence: str) -> None:
-        wait_s = self.reading.tries(subject).blocked_until_s - self.now_s
+    def _require_wait_over(self, tries: Tries, whence: str) -> None:
+        wait_s = tries.blocked_until_s - self.now_s
         if wait_s > 0:
             many = f"Too many failures {whence}".rstrip()
             raise PortalError(PortalErrorCode.THROTTLED, f"{many}. Try again in {wait_s} s.", retry_after_s=wait_s)
@@ -190,6 +189,13 @@ def masked(email: str) -> str:
     """Return an e-mail address as the page shows it: `te***@workshop.example`."""
     local, _, domain = email.partition("@")
     return f"{local[:2]}***@{domain}"
+
+
+def _require_open(tries: Tries) -> None:
+    if tries.locked_out:
+        raise PortalError(
+            PortalErrorCode.LOCKED_OUT, "This account is locked after too many failures. Retrieve your password."
+        )
 
 
 def _account(email: str) -> str:
