@@ -197,21 +197,32 @@ def calm(what: str, result: dict[str, float]) -> Row:
     )
 
 
-def sqlite_rows(figures: Figures, bare: Served) -> Iterator[tuple[Row, float]]:
-    """Measure the portal on SQLite; each row comes with its rate, to which PostgreSQL is held."""
+def sqlite_rows(figures: Figures, bare: Served) -> Iterator[Row]:
+    """Measure the portal on SQLite."""
     plan = figures.plan
     request = ["GET /v1/profile HTTP/1.1\r\nHost: portal.example\r\n\r\n"]
     reads, bound = in_turns(plan.turns, figures.reads, lambda: bare.load(request, plan.seconds)["per_s"])
-    yield against("profile reads", reads, bound, "bare endpoint", 0.40), reads
+    yield against("profile reads", reads, bound, "bare endpoint", 0.40)
     (issues,) = in_turns(plan.turns, figures.issues)
-    yield Row("certificates issued", f"{issues:,.0f} /s", "", "", "at least 150 /s", issues >= 150), issues
+    yield Row("certificates issued", f"{issues:,.0f} /s", "", "", "at least 150 /s", issues >= 150)
     logins, hashes = in_turns(plan.turns, figures.logins, lambda: bare_hashes(plan.seconds))
-    yield against("logins, password and code", logins, hashes, "bare hashes", 0.85), logins
-    yield calm("a profile read at half of that", figures.latency(lambda n: _cycled(figures, look, n), reads)), 0
-    yield calm("an issue at half of that", figures.latency(lambda n: _cycled(figures, unlock, n), issues)), 0
+    yield against("logins, password and code", logins, hashes, "bare hashes", 0.85)
+    yield calm("a profile read at half of that", figures.latency(lambda n: _cycled(figures, look, n), reads))
+    yield calm("an issue at half of that", figures.latency(lambda n: _cycled(figures, unlock, n), issues))
     together = 1 / (0.90 / reads + 0.09 / issues + 0.01 / logins)  # what they take of the service, one after the other
     mixed = figures.latency(figures.mixed, together)
-    yield calm("90 % reads, 9 % issues, 1 % logins, half", mixed), 0
+    yield calm("90 % reads, 9 % issues, 1 % logins, half", mixed)
+
+
+def postgresql_rows(theirs: Figures, ours: Figures) -> Iterator[Row]:
+    """Measure the portal on PostgreSQL, in turns with the one on SQLite."""
+    for what, act, other in (
+        ("profile reads", theirs.reads, ours.reads),
+        ("certificates issued", theirs.issues, ours.issues),
+        ("logins, password and code", theirs.logins, ours.logins),
+    ):
+        rate, beside = in_turns(theirs.plan.turns, act, other)
+        yield against(f"{what}, PostgreSQL", rate, beside, "SQLite", 0.50)
 
 
 def _cycled(figures: Figures, kind: Callable[[Person], str], count: int) -> list[str]:
@@ -248,31 +259,21 @@ def main() -> None:
     plan = SHORT if asked.short else WHOLE
     console = Console(width=None if sys.stdout.isatty() else 150)
     rows: list[Row] = []
-    rates: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="sgw-benchmark-") as text, console.status("measuring"):
         folder = Path(text)
         with portal(folder / "sqlite", "", plan.people) as (served, people):
             figures = Figures(served, people, plan)
             bare = Served("-m", "benchmarks.portal.bare", "endpoint")
-            for row, rate in sqlite_rows(figures, bare):
-                rows.append(row)
-                rates[row.what] = rate
+            rows.extend(sqlite_rows(figures, bare))
             bare.close()
             rows.append(memory_row(served, people, plan))
             share = figures.client_share
-        with contextlib.nullcontext() if asked.no_postgresql else postgresql(asked.postgresql) as url:
-            if url is None:
-                console.print("without PostgreSQL: its rows are left out")
-            else:
-                with portal(folder / "postgresql", url, plan.people) as (served, people):
-                    theirs = Figures(served, people, plan)
-                    for what, act in (
-                        ("profile reads", theirs.reads),
-                        ("certificates issued", theirs.issues),
-                        ("logins, password and code", theirs.logins),
-                    ):
-                        (rate,) = in_turns(plan.turns, act)
-                        rows.append(against(f"{what}, PostgreSQL", rate, rates[what], "SQLite", 0.50))
+            with contextlib.nullcontext() if asked.no_postgresql else postgresql(asked.postgresql) as url:
+                if url is None:
+                    console.print("without PostgreSQL: its rows are left out")
+                else:
+                    with portal(folder / "postgresql", url, plan.people) as (other, others):
+                        rows.extend(postgresql_rows(Figures(other, others, plan), figures))
     table = Table(
         title=f"Python {platform.python_version()}, {os.cpu_count()} cores, one worker; the load took {share:.0%} of a core"
     )
