@@ -28,6 +28,7 @@ from portal_sim.options import PortalOptions
 from portal_sim.portal import Portal
 from portal_sim.sealing import FILE as KEY_FILE
 from portal_sim.sealing import VARIABLE, Sealing, portal_key
+from portal_sim.sql.engine import is_here
 from portal_sim.sql.store import CHAIN_PURPOSE, SqlStore
 from portal_sim.store import Reading, Store
 from wire.entropy import Entropy, LiveEntropy
@@ -59,8 +60,8 @@ class ServiceOptions:
 
     @property
     def store_is_near(self) -> bool:
-        """Whether a look into the store takes no network: it may be had at once, without a thread."""
-        return not self.database.startswith("postgres")
+        """Whether a look into the store takes no network: to hand it to a thread would take longer than the look."""
+        return self.database == MEMORY or is_here(self.database_url)
 
     @property
     def database_url(self) -> str:

@@ -120,6 +120,13 @@ def place(url: URL) -> str:
     return f"{host}{port}/{url.database}"
 
 
+def is_here(text: str) -> bool:
+    """Whether the database at a URL is on this machine: a file, or a server at a Unix socket or on loopback."""
+    url = _read(text)
+    host = str(url.host or url.query.get("host") or "")
+    return host == "localhost" or host.startswith(("/", "127.")) or host in ("", "::1")
+
+
 def _read(text: str) -> URL:
     if text == MEMORY:
         raise ConfigError("what is in memory is no database", key=OPTION)

@@ -19,7 +19,7 @@ from bench.cli_portal_database import app
 from portal_sim.audit_chain import START
 from portal_sim.records import Link
 from portal_sim.sql import schema, tables
-from portal_sim.sql.engine import ONLY_OURS, open_engine, opened, writers
+from portal_sim.sql.engine import ONLY_OURS, is_here, open_engine, opened, writers
 from portal_sim.sql.store import SqlStore
 from portal_sim.store import Conflict, Store
 from wire.errors import BenchError, CarrierFault, ConfigError
@@ -42,6 +42,23 @@ def empty_url(new_url: NewUrl, request: pytest.FixtureRequest) -> NewUrl:
         return url
 
     return make
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("sqlite:///portal.db", True),
+        ("postgresql://portal@/portal?host=/run/postgresql", True),
+        ("postgresql://portal@localhost/portal", True),
+        ("postgresql://portal@127.0.0.1:5432/portal", True),
+        ("postgresql://portal@[::1]/portal", True),
+        ("postgresql://portal@db.example/portal", False),
+        ("postgresql://portal@/portal?host=db.example", False),
+        ("postgresql://portal@192.0.2.7/portal", False),
+    ],
+)
+def test_a_database_is_here_or_behind_a_network(url: str, here: bool) -> None:
+    assert is_here(url) is here
 
 
 # ---- promises
