@@ -1,4 +1,4 @@
-"""What bounds the portal: a FastAPI endpoint that does nothing, under uvicorn as it comes, and Argon2id alone."""
+"""What bounds the portal: a FastAPI endpoint that does nothing, under the same server, and Argon2id alone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import sys
 import threading
 import time
 
-import uvicorn
 from fastapi import FastAPI
 
 from portal_sim.options import OWASP_COST
 from portal_sim.passwords import hash_password, password_matches
-from portal_sim.web.serving import address_of, listen
+from portal_sim.web.serving import address_of, listen, serve
 
 
 def endpoint() -> None:
@@ -23,8 +22,8 @@ def endpoint() -> None:
         return {"email_masked": "te***@workshop.example", "identity": "approved", "attempts_left": 2, "manager": True}
 
     with listen("127.0.0.1", 0) as listener:
-        print(f"portal at {address_of(listener)}", flush=True)
-        uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="critical")).run(sockets=[listener])
+        address = address_of(listener)
+        serve(app, listener, on_started=lambda: print(f"portal at {address}", flush=True))
 
 
 def hashes(threads: int, seconds: float) -> float:
