@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
@@ -47,8 +47,8 @@ class Wanted:
     host: str
     port: int
     data: Path
-    database: str
-    smtp: str | None
+    database: str = field(repr=False)
+    smtp: str | None = field(repr=False)
     tls: bool
     public_url: str | None
     reviews: str | None

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from portal_sim.media.keeping import MediaFolder
 from portal_sim.portal import HOUSEKEEPING_S, Portal
 from portal_sim.store import Store
-from wire.errors import BenchError
 from wire.portal_api import AuditRecord
 
 LOOK_S = 1.0
@@ -56,7 +55,7 @@ class Housekeeping:
     def look(self) -> None:
         """Do what is due now."""
         now_s = self._utc_s()
-        self._portal.handle_timer(now_s)
+        self._portal.tick(now_s)
         self._tell()
         if self._swept_s is None or abs(now_s - self._swept_s) >= HOUSEKEEPING_S:
             self._swept_s = now_s
@@ -86,5 +85,5 @@ class Housekeeping:
         while not self._stop.wait(LOOK_S):
             try:
                 self.look()
-            except (BenchError, OSError) as error:
-                LOG.warning("housekeeping has to wait: %s", error)
+            except Exception:  # whatever it is: without this thread no check would ever be decided again
+                LOG.exception("housekeeping has to wait for the next look")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from portal_sim.company import managed_company
 from portal_sim.desk import Call, Desk, Look
-from portal_sim.forms import invalid
+from portal_sim.forms import invalid, plain_address
 from portal_sim.records import AuditEntry, AuditFilter
 from wire.plain import to_plain
 from wire.portal_api import (
@@ -87,7 +87,7 @@ def _wanted(look: Look, session: str, wish: AuditWish) -> AuditFilter:
     company = managed_company(look, look.account_of(session))
     return AuditFilter(
         company_id=company.company_id,
-        person=wish.person,
+        person=plain_address(wish.person),
         action=wish.action,
         make=wish.make,
         vin=wish.vin,

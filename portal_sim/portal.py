@@ -112,20 +112,31 @@ class Portal:
         handler = self._handlers.get(type(request))
         if handler is None:
             raise LocalMisuse(f"the portal has no operation {type(request).__name__}")
-        if utc_s >= self._due_s:
-            self.handle_timer(utc_s)
+        self.tick(utc_s)
         call, plain = Call(utc_s, address, media), _with_plain_address(request)
         try:
-            return cast("api.R_co", _repeated(lambda: handler(plain, call)))
+            reply = cast("api.R_co", _repeated(lambda: handler(plain, call)))
         finally:
-            self._after(request)
+            self._deliver()  # a refusal may have mailed something too
+        if isinstance(request, api.IdentityDocuments):
+            self._expect_review()
+        return reply
+
+    def tick(self, utc_s: int) -> None:
+        """Do what is due by now, if anything is: cheap enough to be asked with every request, and every second."""
+        if utc_s >= self._due_s:
+            self.handle_timer(utc_s)
 
     def handle_timer(self, utc_s: int) -> None:
         """Decide the identity checks that are due, and forget what has run out."""
-        _repeated(lambda: self._people.finish_reviews(Call(utc_s)))
-        _repeated(lambda: self._forget(utc_s))
-        review_s = self._people.next_review_s()
-        self._due_s = min(utc_s + HOUSEKEEPING_S, utc_s + HOUSEKEEPING_S if review_s is None else review_s)
+        self._due_s = utc_s + HOUSEKEEPING_S  # first: a check that is handed in meanwhile makes it earlier
+        try:
+            _repeated(lambda: self._people.finish_reviews(Call(utc_s)))
+            _repeated(lambda: self._forget(utc_s))
+            self._expect_review()
+        except BaseException:
+            self._due_s = utc_s  # it is due still
+            raise
         self._deliver()
 
     def next_deadline_utc_s(self) -> int | None:
@@ -160,10 +171,10 @@ class Portal:
         with self._desk.store.unit() as unit:
             unit.forget_expired(utc_s)
 
-    def _after(self, request: api.Request[Any]) -> None:
-        if isinstance(request, api.IdentityDocuments):
-            self._due_s = 0  # there may be a review that is due before the next look around
-        self._deliver()
+    def _expect_review(self) -> None:
+        review_s = self._people.next_review_s()
+        if review_s is not None:
+            self._due_s = min(self._due_s, review_s)
 
     def _deliver(self) -> None:
         """Empty the outbox into the portal's own inbox, where it has one."""

@@ -53,7 +53,7 @@ class ServiceOptions:
 
     data: Path
     public_url: str
-    database: str = ""
+    database: str = field(default="", repr=False)
     smtp: str | None = field(default=None, repr=False)
     portal: PortalOptions = field(default_factory=PortalOptions)
     retention: Retention = field(default_factory=Retention)

@@ -193,9 +193,10 @@ class UploadDoor:
             seen = to_plain({"front": taken.front, "back": taken.back, "video": taken.video})
             message = self._plain.message(scope, headers, path, {**texts, **seen})
             reply = await self._run(self.route, message, address_of(scope), taken.media)
-        except BaseException:
-            self._reception.give_back(taken.media)
-            raise
+        except api.PortalError as error:
+            if error.code is not api.PortalErrorCode.UNAVAILABLE:  # then nobody knows whether a record speaks of them
+                self._reception.give_back(taken.media)
+            raise  # after anything else the sweep takes what no record speaks of
         return self._plain.written(reply)
 
     async def _parts(self, receive: Receive, headers: Mapping[bytes, str], boundary: bytes) -> dict[str, bytes]:
