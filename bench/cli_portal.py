@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from bench import cli_portal_audit, cli_portal_database
+from bench.cli_portal_database import DEFAULT_DATA
 
 DEFAULT_PORT = 8443
-DEFAULT_DATA = Path("sgw-portal")
-LOOPBACK = ("127.", "localhost", "::1")
 
 app = typer.Typer(
     help="Run the identity portal over HTTP until Ctrl-C or SIGTERM; look after its audit log and its database.",

@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The portal's audit log: verify it, export it.", no_args_is_help=True)
+from bench.cli_portal_database import DEFAULT_DATA, Data, Database
 
-Data = Annotated[Path, typer.Option(help="The portal's data folder, with its key.")]
-Database = Annotated[str, typer.Option(help="The database's URL; the file in the data folder unless told.")]
-DEFAULT_DATA = Path("sgw-portal")
+app = typer.Typer(help="The portal's audit log: verify it, export it.", no_args_is_help=True)
 
 
 @app.command()

@@ -28,10 +28,12 @@ from portal_sim.web.serving import ServingLimits, address_of, listen, serve
 from portal_sim.web.tls import TlsFiles, bench_tls, server_context
 from portal_sim.web.watched import Watched
 from portal_sim.web.watchpoints import Watchpoints
+from vci_driver.portal_http import CONTROL_TOKEN
 from wire.clock import NS_PER_S, system_utc_ns, system_utc_s
 from wire.durations import read_duration
 from wire.entropy import Entropy, LiveEntropy
 from wire.errors import ConfigError
+from wire.loopback import is_loopback
 from wire.portal_api import AuditRecord
 from wire.portal_trust import PORTAL_CA
 
@@ -172,11 +174,11 @@ def _tell(
     if tls is not None:
         lines["trust its CA"] = f"export {PORTAL_CA}={tls.ca.absolute()}"
     if token is not None:
-        lines["control token"] = f"export SGW_BENCH_PORTAL_TOKEN={token}"
+        lines["control token"] = f"export {CONTROL_TOKEN}={token}"
     lines["mail"] = f"inbox {service.inbox.folder.absolute()}" if service.inbox else f"by {service.mail_server}"
     for name, value in lines.items():
         console.print(f"{name:<20} {escape(value)}", soft_wrap=True)
-    if not wanted.tls and not wanted.host.startswith(("127.", "localhost", "::1")):
+    if not wanted.tls and not is_loopback(wanted.host):
         warning = "warning: passwords and codes cross the network in the clear: add --tls"
         Console(stderr=True, highlight=False).print(warning)
     sys.stdout.flush()

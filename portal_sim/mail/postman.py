@@ -20,6 +20,7 @@ from typing import Protocol, Self
 
 from portal_sim.mail.letter import LetterError, LetterHead
 from portal_sim.mail.mail_server import MailServer, Security
+from portal_sim.records import OutgoingMail
 from wire.errors import ConfigError
 from wire.portal_api import Mail
 
@@ -46,26 +47,10 @@ class MailEnd(StrEnum):
     GIVEN_UP = "given_up"
 
 
-class Outgoing(Protocol):
-    """A mail that waits; `attempts`: how often it was tried in vain."""
-
-    @property
-    def mail_id(self) -> int:
-        """Its number in the outbox."""
-
-    @property
-    def mail(self) -> Mail:
-        """What it says."""
-
-    @property
-    def attempts(self) -> int:
-        """How often it was tried."""
-
-
 class Outbox(Protocol):
     """Where mails wait. Each call is whole; any exception that it raises is taken as a pause of the database."""
 
-    def undelivered(self, now_s: int, limit: int) -> Sequence[Outgoing]:
+    def undelivered(self, now_s: int, limit: int) -> Sequence[OutgoingMail]:
         """Return mails whose next try is due, oldest first."""
 
     def delivered(self, mail_id: int) -> None:
@@ -182,7 +167,7 @@ class Postman:
             line_down = True
         return len(batch) == BATCH and not line_down
 
-    def _deliver(self, smtp: smtplib.SMTP, waiting: Outgoing, letter: bytes) -> _Fault | None:
+    def _deliver(self, smtp: smtplib.SMTP, waiting: OutgoingMail, letter: bytes) -> _Fault | None:
         fault = self._hand_over(smtp, waiting.mail, letter)
         if fault is None:
             self._outbox.delivered(waiting.mail_id)
@@ -245,7 +230,7 @@ class Postman:
             raise
         return smtp
 
-    def _try_later(self, waiting: Outgoing, fault: _Fault) -> None:
+    def _try_later(self, waiting: OutgoingMail, fault: _Fault) -> None:
         now_s = self._now_s()
         if now_s - waiting.mail.sent_utc_s >= GIVE_UP_AFTER_S:
             self._give_up(waiting, f"it could not be delivered for three days ({fault.code})")
@@ -261,7 +246,7 @@ class Postman:
             extra={"mail_id": waiting.mail_id, "fault": fault.code},
         )
 
-    def _give_up(self, waiting: Outgoing, why: str) -> None:
+    def _give_up(self, waiting: OutgoingMail, why: str) -> None:
         self._outbox.delivered(waiting.mail_id)
         self._on_end(MailEnd.GIVEN_UP)
         LOG.error("mail %d is given up: %s", waiting.mail_id, why, extra={"mail_id": waiting.mail_id})

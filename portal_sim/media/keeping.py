@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from portal_sim.sealing import Sealing
 from wire.entropy import Entropy
 from wire.errors import LocalMisuse
 from wire.key_set import write_whole
@@ -30,16 +30,6 @@ PART = re.compile(rf"\.({MEDIUM_ID.pattern})\.\d+\.part")
 UNDECIDED_S = 0
 """Time of change of a file whose medium nobody has decided on yet."""
 DAY_S = 24 * 3600
-
-
-class Sealer(Protocol):
-    """Encrypts and authenticates; `about` says what is sealed, and must be the same when it is opened."""
-
-    def seal(self, plain: bytes, about: str) -> bytes:
-        """Return `plain` sealed."""
-
-    def unseal(self, sealed: bytes, about: str) -> bytes:
-        """Return what was sealed; raise where it was changed, or sealed about something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +57,11 @@ class Retention:
 class MediaFolder:
     """The folder with the sealed media. Times are UTC seconds. What is no id raises `LocalMisuse`, and no file is touched."""
 
-    def __init__(self, folder: Path, sealer: Sealer, entropy: Entropy, retention: Retention | None = None) -> None:
+    def __init__(self, folder: Path, sealing: Sealing, entropy: Entropy, retention: Retention | None = None) -> None:
         folder.mkdir(mode=ONLY_OUR_FOLDER, parents=True, exist_ok=True)
         self.retention = retention or Retention()
         self._folder = folder
-        self._sealer = sealer
+        self._sealing = sealing
         self._entropy = entropy
 
     def keep(self, medium: bytes, now_s: int) -> str:
@@ -80,7 +70,7 @@ class MediaFolder:
             raise LocalMisuse(f"no time to keep a medium at: {now_s}")
         medium_id = f"{now_s:010x}{self._entropy.token_bytes(RANDOM_BYTES).hex()}"
         path = self._path(medium_id)
-        write_whole(path, self._sealer.seal(medium, _about(medium_id)), mode=ONLY_OURS)
+        write_whole(path, self._sealing.seal(medium, _about(medium_id)), mode=ONLY_OURS)
         os.utime(path, (UNDECIDED_S, UNDECIDED_S))
         return medium_id
 
@@ -90,7 +80,7 @@ class MediaFolder:
             sealed = self._path(medium_id).read_bytes()
         except FileNotFoundError:
             return None
-        return self._sealer.unseal(sealed, _about(medium_id))
+        return self._sealing.unseal(sealed, _about(medium_id))
 
     def erase(self, medium_id: str) -> None:
         """Erase a medium; that it is gone already is as good."""

@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuch
 
 from portal_sim.sql.faults import cannot_open
 from wire.errors import ConfigError
+from wire.loopback import is_loopback
 
 MEMORY = "memory:"
 """The URL of the store in memory, which is no database."""
@@ -124,7 +125,7 @@ def is_here(text: str) -> bool:
     """Whether the database at a URL is on this machine: a file, or a server at a Unix socket or on loopback."""
     url = _read(text)
     host = str(url.host or url.query.get("host") or "")
-    return host == "localhost" or host.startswith(("/", "127.")) or host in ("", "::1")
+    return host == "" or host.startswith("/") or is_loopback(host)
 
 
 def _read(text: str) -> URL:

@@ -1,6 +1,6 @@
-"""The portal's application: a FastAPI app whose version 1 is made from the table of routes (`wire.portal_routes`).
+"""The portal's application, made from the table of routes (`wire.portal_routes`).
 
-What reads, carries out and answers is in `doors`; the document that describes it in `openapi`.
+FastAPI is the application object and no more: what reads, carries out and answers is in `doors`, what describes it in `openapi`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
-from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from portal_sim.portal import Portal
@@ -21,23 +20,26 @@ from portal_sim.web.faults import Faults, delayed, write_faulty
 from portal_sim.web.openapi import document
 from portal_sim.web.problems import DoorCode, DoorRefusal
 from portal_sim.web.requests import ClientGone, unquoted
-from portal_sim.web.uploads import Reception, UploadDoor
+from portal_sim.web.uploads import UploadDoor
 from wire import portal_api as api
 from wire.portal_control import PREFIX
 from wire.portal_routes import ROUTES, Route
+
+if TYPE_CHECKING:  # it brings the decoders, which a bench without uploads does without
+    from portal_sim.media.reception import Reception
 
 _PARAMETER = re.compile(r"\\\{(\w+)\\\}")
 DOCUMENT_PATH = "/v1/openapi.json"
 
 
-class Doors(BaseRoute):
+class Doors:
     """All doors below a prefix, found by a dictionary; what is not there and what is not allowed are problems too.
 
     The path is matched as it was sent, percent signs and all: an encoded slash belongs to a name.
     """
 
     def __init__(self, prefix: str, doors: Iterable[tuple[str, str, Door]], faults: Faults | None = None) -> None:
-        self._prefix = prefix
+        self.prefix = prefix
         self._faults = faults
         self._fixed: dict[str, dict[str, Door]] = {}
         self._patterns: dict[str, tuple[re.Pattern[str], dict[str, Door]]] = {}
@@ -48,18 +50,8 @@ class Doors(BaseRoute):
             pattern = re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", re.escape(path)))
             self._patterns.setdefault(path, (pattern, {}))[1][method] = door
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Return whether a request is for one of these doors."""
-        if scope["type"] == "http" and scope["path"].startswith(self._prefix):
-            return Match.FULL, {}
-        return Match.NONE, {}
-
-    def url_path_for(self, name: str, /, **_: Any) -> NoReturn:
-        """Raise: doors have no names."""
-        raise NoMatchFound(name, {})
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI 3)."""
         fault = self._faults.next_for(scope["path"]) if self._faults else None
         try:
             answer = (await delayed(fault) if fault else None) or await self._answer(scope, receive)
@@ -118,20 +110,19 @@ def make_app(
     `reception`: where the media of identity checks are looked at. None, on a bench: a check comes as JSON that says what would
     be seen on them. `look_at_once`: see `PortalRunner`.
     """
-    app = FastAPI(title="sgw-bench portal", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(title="sgw-bench portal", docs_url=None, redoc_url=None, openapi_url=None)
     clock, faults = utc_s if isinstance(utc_s, SettableClock) else SettableClock(utc_s), Faults()
     run = PortalRunner(portal, clock if control_token else utc_s, look_at_once=look_at_once)
     described = document(ROUTES, uploads=reception is not None)
     app.openapi = lambda: described  # type: ignore[method-assign]
     doors = [(route.method, route.path, _door(route, run, reception)) for route in ROUTES]
     doors.append(("GET", DOCUMENT_PATH, Prepared(json.dumps(described).encode())))
-    app.router.routes.append(Doors("/v1/", doors, faults))
+    all_doors = [Doors("/v1/", doors, faults)]
     if control_token:
-        app.router.routes.append(Doors(PREFIX, control_doors(portal, clock, faults, control_token)))
-    app.router.routes.append(Doors("/healthz", [("GET", "/healthz", Prepared(b'{"status": "ok"}'))]))
-    app.router.default = _nothing_there
-    # The doors answer every refusal themselves: the layers that FastAPI puts around endpoints would cost each request a tenth.
-    app.middleware_stack = _First([route for route in app.router.routes if isinstance(route, Doors)])
+        all_doors.append(Doors(PREFIX, control_doors(portal, clock, faults, control_token)))
+    # The doors are plain ASGI and answer every refusal themselves: FastAPI's routing and the layers that it puts around endpoints
+    # would cost each request a tenth.
+    app.middleware_stack = _Front(all_doors)
     return app
 
 
@@ -139,7 +130,7 @@ def _door(route: Route, run: PortalRunner, reception: Reception | None) -> Door:
     return UploadDoor(route, run, reception) if route.media and reception is not None else MessageDoor(route, run)
 
 
-class _First:
+class _Front:
     """Sends each request to the doors whose prefix it has."""
 
     def __init__(self, doors: list[Doors]) -> None:
@@ -147,13 +138,10 @@ class _First:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
+        if scope["type"] != "http":
+            return
         for doors in self._doors:
-            if doors.matches(scope)[0] is Match.FULL:
-                await doors.handle(scope, receive, send)
+            if scope["path"].startswith(doors.prefix):
+                await doors(scope, receive, send)
                 return
-        await _nothing_there(scope, receive, send)
-
-
-async def _nothing_there(scope: Scope, _: Receive, send: Send) -> None:
-    if scope["type"] == "http":
         await write(refused(DoorRefusal(DoorCode.NOT_FOUND, "There is nothing at this address.")), scope, send)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
 from typing import Any
 
 from portal_sim.forms import MAX_TEXT
@@ -14,10 +13,6 @@ from wire.token import Role, Scope
 
 _LINE = {"minLength": 1, "maxLength": MAX_TEXT}
 _OPTIONS = PortalOptions()
-
-
-def _named(numbers: type[IntEnum | IntFlag]) -> str:
-    return "; ".join(f"{each.value} {name.lower().replace('_', ' ')}" for name, each in numbers.__members__.items())
 
 
 FIELDS: dict[str, dict[str, Any]] = {

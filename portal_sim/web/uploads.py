@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Receive, Scope
 
+from portal_sim.media.limits import PictureLimits, VideoLimits
 from portal_sim.web.doors import Answer, MessageDoor, PortalRunner, address_of
 from portal_sim.web.problems import DoorCode, DoorRefusal
 from portal_sim.web.requests import bearer, malformed, single_headers, stream_body, too_large
@@ -21,6 +22,9 @@ from wire import portal_api as api
 from wire.plain import to_plain
 from wire.portal_api import FaceVideo, Picture
 from wire.portal_routes import Effort, Place, Route
+
+if TYPE_CHECKING:  # it brings the decoders, which a bench without uploads does without
+    from portal_sim.media.reception import Reception
 
 MULTIPART = b"multipart/form-data"
 TEXT_MAX_BYTES = 800
@@ -31,42 +35,12 @@ HEADERS_OF_A_PART = 8
 HEADER_MAX_BYTES = 1024
 
 
-class TakenIn(Protocol):
-    """What was seen on the media, and the ids under which they are kept."""
-
-    @property
-    def front(self) -> Picture:
-        """The front of the document."""
-
-    @property
-    def back(self) -> Picture:
-        """Its back."""
-
-    @property
-    def video(self) -> FaceVideo:
-        """The face."""
-
-    @property
-    def media(self) -> tuple[str, ...]:
-        """The ids."""
-
-
-class Reception(Protocol):
-    """Where media are looked at and kept: `portal_sim.media.reception`."""
-
-    def take_in(self, front: bytes, back: bytes, video: bytes, now_s: int) -> TakenIn:
-        """Look at the media and keep them. Raises `PortalError`, and keeps none then."""
-
-    def give_back(self, media: tuple[str, ...]) -> None:
-        """Erase what was kept for a check that did not come about."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadLimits:
     """Bytes of each picture, and of the video. A whole upload is at most two pictures, a video and the little around them."""
 
-    picture_bytes: int = 10 << 20
-    video_bytes: int = 16 << 20
+    picture_bytes: int = PictureLimits().max_bytes
+    video_bytes: int = VideoLimits().max_bytes
 
     def of(self, part: str) -> int:
         """Return the most bytes of a part."""
@@ -184,9 +158,8 @@ class UploadDoor:
             name: _text(parts.get(name), name) for name in self.route.at(Place.BODY) if name not in self.route.media
         }
         nothing_seen = {"front": Picture(), "back": Picture(), "video": FaceVideo()}
-        self._plain.message(
-            scope, headers, path, {**texts, **to_plain(nothing_seen)}
-        )  # what was typed, before what was filmed
+        # What was typed is looked at before what was filmed.
+        self._plain.message(scope, headers, path, {**texts, **to_plain(nothing_seen)})
         front, back, video = (_file(parts.get(name), name) for name in ("front", "back", "video"))
         taken = await to_thread.run_sync(lambda: self._reception.take_in(front, back, video, self._run.utc_s()))
         try:

@@ -7,7 +7,6 @@ others only with the control token as bearer.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Callable
 
 from anyio import to_thread
@@ -17,6 +16,7 @@ from portal_sim.web.doors import Answer, refused, write
 from portal_sim.web.metrics import CONTENT_TYPE
 from portal_sim.web.problems import DoorCode, DoorRefusal
 from portal_sim.web.requests import bearer, single_headers
+from wire.loopback import is_loopback
 from wire.portal_api import PortalError
 
 HEALTH, METRICS = "/healthz", "/metrics"
@@ -71,7 +71,4 @@ class Watchpoints:
 
 def _is_here(scope: Scope) -> bool:
     client = scope.get("client")
-    try:
-        return client is not None and ipaddress.ip_address(client[0]).is_loopback
-    except ValueError:
-        return False
+    return client is not None and is_loopback(client[0])

@@ -169,12 +169,11 @@ def test_mail_is_read_by_who_shows_the_control_token_and_by_nobody_else(counter:
             require_problem(answer, 404, "not-found")
 
 
-def test_vehicles_read_the_keys_and_machines_ask_for_its_health(counter: HttpCounter) -> None:
+def test_vehicles_read_the_keys(counter: HttpCounter) -> None:
     keys = counter.http.get("/v1/keys").json()
     assert set(keys) == {"token_keys", "root_ca", "revoked_serials", "revoked_tokens"}
     assert counter.http.get("/v1/crl").headers["content-type"] == "application/pkix-crl"
     assert counter.http.head("/v1/keys").content == b""
-    assert counter.http.get("/healthz").json() == {"status": "ok"}
 
 
 def test_a_failure_of_ours_is_told_without_its_reasons_and_written_down(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,6 +19,7 @@ from portal_sim.web.app import make_app
 from portal_sim.web.logs import ALLOWED, REQUEST_ID, Log, setup
 from portal_sim.web.metrics import Metrics
 from portal_sim.web.watched import Watched
+from portal_sim.web.watchpoints import Watchpoints
 from wire.clock import NS_PER_S, VIRTUAL_EPOCH_UTC_S
 from wire.entropy import SeededEntropy
 
@@ -104,7 +105,8 @@ def door() -> Iterator[Callable[[Any], Door]]:
 @pytest.fixture
 def portal(door: Callable[[Any], Door]) -> Door:
     counter = Counter()
-    return door(make_app(counter.portal, lambda: counter.now_s, control_token="t"))
+    app = make_app(counter.portal, lambda: counter.now_s, control_token="t")
+    return door(Watchpoints(app, require_health=lambda: None, metrics=lambda: b"", control_token="t"))
 
 
 def test_a_request_is_told_by_its_routes_template_and_counted(portal: Door) -> None:
