@@ -1,4 +1,4 @@
-"""What the portal remembers: accounts, companies, logins, sessions, links, mails, issued unlocks. Frozen, no behaviour."""
+"""What the portal remembers: accounts, companies, sessions, links, mails, issued unlocks. Frozen; the rules on them are pure."""
 
 from __future__ import annotations
 
