@@ -183,7 +183,7 @@ def against(what: str, measured: float, bound: float, bound_name: str, least: fl
         what,
         f"{measured:,.0f} /s",
         f"{bound:,.0f} /s {bound_name}",
-        f"{ratio:.0%}",
+        f"{ratio:.1%}",
         f"at least {least:.0%}",
         ratio >= least,
     )
