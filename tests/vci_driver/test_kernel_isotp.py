@@ -29,6 +29,7 @@ PATIENT = LinkOptions(delta_p2_ns=5_000 * MS)
 TESTER, UNIT = 0x714, 0x77E
 LONG = bytes(number & 0xFF for number in range(4093))
 FLOW = b"\x30\x00\x00"
+MARK = Frame(0x7FF, b"mark")
 
 cable = pytest.fixture(vcan_interface)
 
@@ -64,11 +65,22 @@ class Rig:
     ) -> FakeEcu:
         return FakeEcu(self.world, self.raw(), *ids, script, options=options)
 
-    def frames(self) -> list[Frame]:
-        """Everything that goes over the interface from now on."""
+    def frames(self) -> Callable[[], list[Frame]]:
+        """Watch the interface from now on. The call returned waits for all that went over it until then, and gives it.
+
+        The kernel hands the link its answer on one socket and the frames on another: when the link has its answer, the
+        last frames may be unread yet. A mark that is sent after them comes after them.
+        """
         seen: list[Frame] = []
         self.raw().listen(None, seen.append)
-        return seen
+        marks = self.raw()
+
+        def until_now() -> list[Frame]:
+            marks.send(MARK)
+            assert self.world.run_until(lambda: MARK in seen, PATIENCE_NS)
+            return seen[: seen.index(MARK)]
+
+        return until_now
 
     def peer(self, answer: Callable[[Frame], list[bytes]]) -> None:
         """A unit by hand: for each frame that comes, the frames to send."""
@@ -95,10 +107,10 @@ def rig(cable: VcanInterface) -> Iterator[Rig]:
 
 
 def test_a_request_of_one_frame_and_its_answer_padded_as_the_make_does(rig: Rig) -> None:
-    seen = rig.frames()
+    frames = rig.frames()
     rig.unit(lambda _: b"\x50\x03\x00\x32\x01\xf4")
     assert rig.link().request("cluster", b"\x10\x03") == b"\x50\x03\x00\x32\x01\xf4"
-    assert seen[0] == Frame(TESTER, b"\x02\x10\x03" + b"\x55" * 5)
+    assert frames()[0] == Frame(TESTER, b"\x02\x10\x03" + b"\x55" * 5)
 
 
 def test_a_message_of_4095_bytes_there_and_back(rig: Rig) -> None:
@@ -111,19 +123,19 @@ def test_a_message_of_4095_bytes_there_and_back(rig: Rig) -> None:
 
 
 def test_the_kernel_keeps_the_block_size_and_pause_that_the_unit_asks_for(rig: Rig) -> None:
-    seen = rig.frames()
+    frames = rig.frames()
     rig.unit(lambda _: b"\x6e\x06\x00", IsoTpOptions(padding=0xAA, block_size=4, stmin=1))
     assert rig.link().request("cluster", b"\x2e\x06\x00" + bytes(100)) == b"\x6e\x06\x00"
-    kinds = [frame.data[0] >> 4 for frame in seen]
+    kinds = [frame.data[0] >> 4 for frame in frames()]
     assert kinds == [1, *([3, 2, 2, 2, 2] * 3), 3, 2, 2, 0]
 
 
 def test_our_own_block_size_and_pause_are_what_the_kernel_asks_for(rig: Rig) -> None:
-    seen = rig.frames()
+    frames = rig.frames()
     rig.unit(lambda _: b"\x62\xf1\x90" + bytes(60))
     options = LinkOptions(delta_p2_ns=5_000 * MS, isotp=IsoTpOptions(block_size=3, stmin=0x05, padding=None))
     assert len(rig.link(options).request("cluster", b"\x22\xf1\x90")) == 63
-    assert [frame.data for frame in seen if frame.data[0] >> 4 == 3] == [b"\x30\x03\x05"] * 3
+    assert [frame.data for frame in frames() if frame.data[0] >> 4 == 3] == [b"\x30\x03\x05"] * 3
 
 
 def test_identifiers_of_29_bits(rig: Rig) -> None:
@@ -135,13 +147,14 @@ def test_identifiers_of_29_bits(rig: Rig) -> None:
 
 
 def test_frames_of_64_bytes(rig: Rig) -> None:
-    seen = rig.frames()
+    frames = rig.frames()
     entry = EcuEntry(name="engine", address=1, request_id=TESTER, response_id=UNIT)
     car = CarMap(make="x", gateway="engine", functional_id=0x700, ecus=(entry,), fd=True, brs=True)
     rig.unit(lambda request: b"\x62" + request[1:3] + LONG[:1000], IsoTpOptions(tx_dl=64, padding=0xAA))
     link = rig.link(car=car)
     assert link.request("engine", b"\x22\xf1\x90") == b"\x62\xf1\x90" + LONG[:1000]
     assert link.request("engine", b"\x22\xf1\x90" + bytes(200))[3:] == LONG[:1000]
+    seen = frames()
     assert {len(frame.data) for frame in seen if frame.fd} >= {64}
     assert seen[0].brs
 
