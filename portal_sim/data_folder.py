@@ -26,8 +26,9 @@ class DataFolder:
             path.mkdir(mode=ONLY_OURS, parents=True, exist_ok=True)
             self._lock: IO[str] = (path / LOCK).open("a+", encoding="ascii")
         except OSError as error:
+            why = "it is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
             raise ConfigError(
-                f"the portal's data cannot be kept here: {error.strerror}; choose another --data", path=str(path)
+                f"the portal's data cannot be kept here: {why}; choose another --data", path=str(path)
             ) from None
         try:
             self._take()

@@ -28,7 +28,7 @@ from portal_sim.options import PortalOptions
 from portal_sim.portal import Portal
 from portal_sim.sealing import FILE as KEY_FILE
 from portal_sim.sealing import VARIABLE, Sealing, portal_key
-from portal_sim.sql.engine import is_here
+from portal_sim.sql.engine import file_of, is_here
 from portal_sim.sql.store import CHAIN_PURPOSE, SqlStore
 from portal_sim.store import Reading, Store
 from wire.entropy import Entropy, LiveEntropy
@@ -71,9 +71,11 @@ class ServiceOptions:
 
 def database_url(data: Path, database: str) -> str:
     """Return the URL of a database that is there: the one named, or the file in a data folder. Raises `ConfigError`."""
-    if not database and not (data / DATABASE_FILE).exists():
-        raise ConfigError("there is no portal's database here: name it with --database", path=str(data))
-    return ServiceOptions(data=data, public_url="", database=database).database_url
+    url = ServiceOptions(data=data, public_url="", database=database).database_url
+    file = file_of(url)
+    if file is not None and not file.exists():  # SQLite would make it
+        raise ConfigError("there is no portal's database here: name it with --data or --database", path=str(file))
+    return url
 
 
 def open_store(url: str, sealing: Sealing) -> tuple[Store, AuditChain, Callable[[], None]]:

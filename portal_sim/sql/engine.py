@@ -121,6 +121,12 @@ def place(url: URL) -> str:
     return f"{host}{port}/{url.database}"
 
 
+def file_of(text: str) -> Path | None:
+    """Return the file of a database in SQLite, None for one in PostgreSQL. Raises `ConfigError` for a URL that is none."""
+    url = _read(text)
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+
 def is_here(text: str) -> bool:
     """Whether the database at a URL is on this machine: a file, or a server at a Unix socket or on loopback."""
     url = _read(text)

@@ -49,7 +49,8 @@ def listen(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
-        raise CarrierFault(f"{host} is no address of this machine: {error}; choose another --host") from None
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise CarrierFault(f"{host} is no address of this machine: {reason}; choose another --host") from None
     listener = socket.socket(family, kind, protocol or socket.IPPROTO_TCP)  # else answers wait for acknowledgements
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -220,6 +220,23 @@ def test_a_log_that_is_not_there_is_one_sentence_and_nothing_is_made(tmp_path: P
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.parametrize("words", [("database", "version"), ("database", "upgrade"), ("audit", "verify")])
+def test_a_misspelt_database_is_told_and_not_made(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "portal.key").write_text(base64.b64encode(bytes(32)).decode())
+    url = f"sqlite:///{tmp_path / 'misspelt.db'}"
+    ended = in_a_process("portal", *words, "--data", str(tmp_path), "--database", url, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "misspelt.db: there is no portal's database here" in ended.stderr
+    assert not (tmp_path / "misspelt.db").exists()
+
+
+def test_a_file_in_the_folders_place_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    ended = in_a_process("portal", "--port", "0", "--data", str(tmp_path / "data"), cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "cannot be kept here: it is no folder; choose another --data" in ended.stderr
+
+
 def test_an_unchecked_person_is_unchecked_after_a_restart(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with portal_process(data, "--control-plane") as process, port(process.url, process.control_token) as portal:
