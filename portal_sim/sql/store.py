@@ -21,8 +21,9 @@ from portal_sim.sealing import NotSealedHere, Sealing
 from portal_sim.sql import schema
 from portal_sim.sql import tables as t
 from portal_sim.sql.dialect import statements
-from portal_sim.sql.engine import WAIT_S, glancers, open_engine, place, readers, writers
+from portal_sim.sql.engine import WAIT_S, open_engine, place, readers, writers
 from portal_sim.sql.faults import cannot_open, told, unavailable
+from portal_sim.sql.glances import Glances
 from portal_sim.sql.reading import SqlReading
 from portal_sim.sql.unit import SqlUnit
 from wire.errors import ConfigError
@@ -40,7 +41,7 @@ class SqlStore:
 
     def __init__(self, engine: Engine, sealing: Sealing) -> None:
         self._engine = engine
-        self._writers, self._readers, self._glancers = writers(engine), readers(engine), glancers(engine)
+        self._writers, self._readers, self._glances = writers(engine), readers(engine), Glances(engine)
         self._sealing = sealing
         self._chain = AuditChain(sealing.derived(CHAIN_PURPOSE))
         self._statements = statements(engine.dialect.name)
@@ -65,6 +66,7 @@ class SqlStore:
 
     def close(self) -> None:
         """Give all connections back."""
+        self._glances.close()
         self._engine.dispose()
 
     @contextmanager
@@ -83,7 +85,7 @@ class SqlStore:
     @contextmanager
     def glance(self) -> Iterator[SqlReading]:
         """See `Store`. Raises `PortalError` where the database is not to be reached."""
-        with told(), self._glancers.connect() as connection:
+        with told(), self._glances.connection() as connection:
             yield SqlReading(connection, self._sealing)
 
     def _take_turn(self, connection: sa.Connection) -> tuple[int, bytes] | None:

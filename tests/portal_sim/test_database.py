@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 
@@ -19,7 +20,7 @@ from bench.cli_portal_database import app
 from portal_sim.audit_chain import START
 from portal_sim.records import Link
 from portal_sim.sql import schema, tables
-from portal_sim.sql.engine import ONLY_OURS, is_here, open_engine, opened, writers
+from portal_sim.sql.engine import CONNECTIONS, ONLY_OURS, is_here, open_engine, opened, writers
 from portal_sim.sql.store import SqlStore
 from portal_sim.store import Conflict, Store
 from wire.errors import BenchError, CarrierFault, ConfigError
@@ -461,6 +462,56 @@ def test_a_connection_that_is_lost_in_the_pool_is_not_noticed(
     postgresql.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
     with store.unit() as unit:
         unit.set_licence(1, "vag", 9)
+
+
+def test_the_connection_for_glances_is_kept_and_one_that_is_lost_meanwhile_is_not_noticed(
+    postgresql: postgres.Cluster, new_store: Callable[[str], Store]
+) -> None:
+    store = new_store("postgresql")
+    pids = [_glancer(store) for _ in range(3)]
+    assert len(set(pids)) == 1
+    postgresql.execute(f"SELECT pg_terminate_backend({pids[0]}, 5000)")
+    assert _glancer(store) != pids[0]
+
+
+def test_a_glance_whose_connection_is_lost_is_told_and_the_next_one_works(
+    postgresql: postgres.Cluster, new_store: Callable[[str], Store]
+) -> None:
+    store = new_store("postgresql")
+
+    def lose() -> None:
+        with store.glance() as glance:
+            pid = glance._connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+            postgresql.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+            glance.licences(1)
+
+    with pytest.raises(PortalError) as refusal:
+        lose()
+    assert refusal.value.code is PortalErrorCode.UNAVAILABLE
+    with store.glance() as glance:
+        assert glance.licences(1) == {}
+
+
+def _glancer(store: Store) -> int:
+    with store.glance() as glance:
+        pid: int = glance._connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    return pid
+
+
+@kinds
+def test_many_who_glance_at_once_have_a_connection_each_and_leave_room_for_writers(
+    kind: str, new_store: Callable[[str], Store]
+) -> None:
+    store = new_store(kind)
+    with ExitStack() as glances:
+        asked = [glances.enter_context(store.glance()) for _ in range(CONNECTIONS)]
+        assert [glance.licences(1) for glance in asked] == [{}] * CONNECTIONS
+    with ExitStack() as units:
+        readings = [units.enter_context(store.reading()) for _ in range(CONNECTIONS - 1)]
+        assert readings[-1].licences(1) == {}
+    _license(store)
+    with store.glance() as glance:
+        assert glance.licences(1) == {"vag": 9}
 
 
 @pytest.mark.slow
