@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
-from portal_sim.sql.engine import place, writers
+from portal_sim.sql.engine import place, writing
 from portal_sim.sql.faults import cannot_open
 from wire.errors import ConfigError
 
@@ -31,7 +31,7 @@ class MigrationNeeded(ConfigError):
 def check(engine: Engine) -> None:
     """Set up a database that is empty; raise `ConfigError` for one that this version cannot work with."""
     try:
-        with writers(engine).begin() as connection:
+        with writing(engine) as connection:
             _lock(connection)
             before = _version(connection)
             if before is None and not sa.inspect(connection).get_table_names():
@@ -45,7 +45,7 @@ def check(engine: Engine) -> None:
 def upgrade(engine: Engine, version: str = "head") -> tuple[str | None, str]:
     """Bring a database to a version, keeping what is in it; return the versions before and after. All of it or nothing."""
     try:
-        with writers(engine).begin() as connection:
+        with writing(engine) as connection:
             _lock(connection)
             before = _version(connection)
             if before is not None and before not in versions():

@@ -21,9 +21,9 @@ from portal_sim.sealing import NotSealedHere, Sealing
 from portal_sim.sql import schema
 from portal_sim.sql import tables as t
 from portal_sim.sql.dialect import statements
-from portal_sim.sql.engine import WAIT_S, open_engine, place, readers, writers
+from portal_sim.sql.engine import WAIT_S, glancers, open_engine, place, readers
 from portal_sim.sql.faults import cannot_open, told, unavailable
-from portal_sim.sql.glances import Glances
+from portal_sim.sql.kept import Kept
 from portal_sim.sql.reading import SqlReading
 from portal_sim.sql.unit import SqlUnit
 from wire.errors import ConfigError
@@ -41,7 +41,8 @@ class SqlStore:
 
     def __init__(self, engine: Engine, sealing: Sealing) -> None:
         self._engine = engine
-        self._writers, self._readers, self._glances = writers(engine), readers(engine), Glances(engine)
+        self._writers, self._readers = Kept(engine), Kept(readers(engine))
+        self._glancers = Kept(glancers(engine))
         self._sealing = sealing
         self._chain = AuditChain(sealing.derived(CHAIN_PURPOSE))
         self._statements = statements(engine.dialect.name)
@@ -66,26 +67,27 @@ class SqlStore:
 
     def close(self) -> None:
         """Give all connections back."""
-        self._glances.close()
+        for kept in (self._writers, self._readers, self._glancers):
+            kept.close()
         self._engine.dispose()
 
     @contextmanager
     def unit(self) -> Iterator[SqlUnit]:
         """See `Store`. Raises `PortalError` where the database is not to be reached."""
-        with self._turn, told(), self._writers.begin() as connection:
+        with self._turn, told(), self._writers.transaction(writes=True) as connection:
             head = self._take_turn(connection)
             yield SqlUnit(connection, self._sealing, self._statements, self._chain, head)
 
     @contextmanager
     def reading(self) -> Iterator[SqlReading]:
         """See `Store`. Raises `PortalError` where the database is not to be reached."""
-        with told(), self._readers.begin() as connection:
+        with told(), self._readers.transaction(writes=False) as connection:
             yield SqlReading(connection, self._sealing)
 
     @contextmanager
     def glance(self) -> Iterator[SqlReading]:
         """See `Store`. Raises `PortalError` where the database is not to be reached."""
-        with told(), self._glances.connection() as connection:
+        with told(), self._glancers.connection() as connection:
             yield SqlReading(connection, self._sealing)
 
     def _take_turn(self, connection: sa.Connection) -> tuple[int, bytes] | None:
@@ -97,7 +99,7 @@ class SqlStore:
     def _require_key(self) -> None:
         """Require the key that this database's first start had; note it at the first start."""
         try:
-            with self._writers.begin() as connection:
+            with self._writers.transaction(writes=True) as connection:
                 self._take_turn(connection)
                 sealed = connection.execute(sa.select(t.seals.c.sealed).where(t.seals.c.name == _SEAL)).scalar()
                 if sealed is None:

@@ -20,7 +20,7 @@ from bench.cli_portal_database import app
 from portal_sim.audit_chain import START
 from portal_sim.records import Link
 from portal_sim.sql import schema, tables
-from portal_sim.sql.engine import CONNECTIONS, ONLY_OURS, is_here, open_engine, opened, writers
+from portal_sim.sql.engine import ONLY_OURS, is_here, open_engine, opened, writing
 from portal_sim.sql.store import SqlStore
 from portal_sim.store import Conflict, Store
 from wire.errors import BenchError, CarrierFault, ConfigError
@@ -87,7 +87,7 @@ def test_sqlites_file_is_for_nobody_else(new_url: NewUrl, tmp_path: Path) -> Non
 
 
 def test_a_writer_of_sqlite_has_the_lock_before_its_first_statement(new_url: NewUrl) -> None:
-    with opened(new_url("sqlite")) as engine, writers(engine).begin() as connection:
+    with opened(new_url("sqlite")) as engine, writing(engine) as connection:
         assert connection.connection.dbapi_connection.in_transaction
         other = sqlite3.connect(engine.url.database, timeout=0, isolation_level=None)
         with pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -230,7 +230,7 @@ def test_an_old_database_is_changed_by_command_alone_and_keeps_what_is_in_it(
     url = empty_url(kind)
     with opened(url) as engine:
         schema.upgrade(engine, version)
-        with writers(engine).begin() as connection:
+        with writing(engine) as connection:
             connection.execute(sa.insert(tables.revoked).values(issue_key="k", since_s=7))
     with pytest.raises(schema.MigrationNeeded, match="sgw-bench portal database upgrade"):
         SqlStore.at(url, sealing())
@@ -261,7 +261,7 @@ def test_a_database_of_a_newer_version_is_left_alone(kind: str, empty_url: NewUr
     url = empty_url(kind)
     with opened(url) as engine:
         schema.check(engine)
-        with writers(engine).begin() as connection:
+        with writing(engine) as connection:
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
         with pytest.raises(ConfigError, match="made by a newer sgw-bench"):
             schema.upgrade(engine)
@@ -273,7 +273,7 @@ def test_a_database_of_a_newer_version_is_left_alone(kind: str, empty_url: NewUr
 def test_somebody_elses_database_is_left_alone(kind: str, empty_url: NewUrl) -> None:
     url = empty_url(kind)
     with opened(url) as engine:
-        with writers(engine).begin() as connection:
+        with writing(engine) as connection:
             connection.exec_driver_sql("CREATE TABLE theirs (a INTEGER)")
         with pytest.raises(ConfigError, match="somebody else's"):
             schema.check(engine)
@@ -359,10 +359,9 @@ def test_a_wrong_password_user_or_database_of_postgresql(postgresql: postgres.Cl
 
 def test_a_full_disk_undoes_the_unit_and_asks_to_come_again(new_store: Callable[[str], Store]) -> None:
     store = new_store("sqlite")
-    connections = [store._engine.connect() for _ in range(1)]
-    pages = connections[0].exec_driver_sql("PRAGMA page_count").scalar()
-    connections[0].exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
-    connections[0].close()  # it is the pool's only one, and the next to be used
+    with store.unit() as unit:  # over the connection that the next units have too
+        pages = unit._connection.exec_driver_sql("PRAGMA page_count").scalar()
+        unit._connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
 
     def fill() -> None:
         with store.unit() as unit:
@@ -499,19 +498,22 @@ def _glancer(store: Store) -> int:
 
 
 @kinds
-def test_many_who_glance_at_once_have_a_connection_each_and_leave_room_for_writers(
-    kind: str, new_store: Callable[[str], Store]
+@pytest.mark.parametrize("way", ["glance", "reading"])
+def test_what_is_kept_at_hand_leaves_ten_connections_for_anybody(
+    kind: str, way: str, new_store: Callable[[str], Store]
 ) -> None:
     store = new_store(kind)
-    with ExitStack() as glances:
-        asked = [glances.enter_context(store.glance()) for _ in range(CONNECTIONS)]
-        assert [glance.licences(1) for glance in asked] == [{}] * CONNECTIONS
-    with ExitStack() as units:
-        readings = [units.enter_context(store.reading()) for _ in range(CONNECTIONS - 1)]
-        assert readings[-1].licences(1) == {}
-    _license(store)
+    for each in (store.glance, store.reading, store.unit):
+        with each() as asked:
+            assert asked.licences(1) == {}
+    for _ in range(2):
+        with ExitStack() as stack:
+            many = [stack.enter_context(getattr(store, way)()) for _ in range(10)]
+            assert [asked.licences(1) for asked in many] == [{}] * 10
+            with store.unit() as unit:
+                unit.set_licence(2, "vag", 9)
     with store.glance() as glance:
-        assert glance.licences(1) == {"vag": 9}
+        assert glance.licences(2) == {"vag": 9}
 
 
 @pytest.mark.slow

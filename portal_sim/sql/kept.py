@@ -1,7 +1,4 @@
-"""The connection for who asks one question, with no transaction around it.
-
-It is kept: to take a connection out of the pool, begin and end what is none, and give it back costs more than the question.
-"""
+"""Connections that are kept at hand: to take one out of the pool and give it back costs as much as a question."""
 
 from __future__ import annotations
 
@@ -12,15 +9,15 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from portal_sim.sql.engine import glancers, has_ended
+from portal_sim.sql.engine import has_ended, transaction
 
 
-class Glances:
-    """Hands out connections, one at a time to each thread that asks; the last one stays for who comes next."""
+class Kept:
+    """An engine's connections; of those that nobody uses one stays at hand, the others go back to the pool."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = glancers(engine)
-        self._kept: deque[sa.Connection] = deque()
+        self._engine = engine
+        self._at_hand: deque[sa.Connection] = deque()
 
     @contextmanager
     def connection(self) -> Iterator[sa.Connection]:
@@ -31,13 +28,19 @@ class Glances:
         except BaseException:
             connection.close()
             raise
-        if self._kept:
+        if self._at_hand:
             connection.close()
         else:
-            self._kept.append(connection)
+            self._at_hand.append(connection)
+
+    @contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[sa.Connection]:
+        """Lend a connection for one transaction, which is undone where something is raised."""
+        with self.connection() as connection, transaction(connection, writes=writes):
+            yield connection
 
     def close(self) -> None:
-        """Give back what is kept."""
+        """Give back what is at hand."""
         while (connection := self._pop()) is not None:
             connection.close()
 
@@ -51,6 +54,6 @@ class Glances:
 
     def _pop(self) -> sa.Connection | None:
         try:
-            return self._kept.pop()
-        except IndexError:  # another thread has it
+            return self._at_hand.pop()
+        except IndexError:  # none, or another thread has it
             return None
