@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from anyio import CapacityLimiter, to_thread
 from starlette.types import Receive, Scope, Send
 
+from portal_sim.passwords import hashes_at_once
 from portal_sim.portal import Portal
 from portal_sim.web.problems import PROBLEM, DoorCode, DoorRefusal, problem_of
 from portal_sim.web.requests import ClientGone, bearer, body_of, json_object, query_of, single_headers
@@ -31,8 +32,6 @@ SAFE_HEADERS = (
 )
 """Of every answer: nothing is kept, nothing is run, nothing is guessed. No CORS header: no page of another origin reads it."""
 HSTS = (b"strict-transport-security", b"max-age=31536000")
-HASHES_AT_ONCE = 4
-"""Passwords hashed at a time: 19 MiB of memory each, and the processor of one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class PortalRunner:
         if route.effort is Effort.LOOK and self._look_at_once:
             return self.portal.handle(message, self.utc_s(), address=address)
         if route.effort is Effort.HASH and self._hashing is None:
-            self._hashing = CapacityLimiter(HASHES_AT_ONCE)  # belongs to the running loop
+            self._hashing = CapacityLimiter(hashes_at_once())  # belongs to the running loop
         limiter = self._hashing if route.effort is Effort.HASH else None
         return await to_thread.run_sync(
             lambda: self.portal.handle(message, self.utc_s(), address=address, media=media), limiter=limiter
