@@ -21,6 +21,7 @@ from wire.portal_api import AuditRecord, Mail, PortalError, PortalErrorCode
 CODE_BYTES = 24
 """192 bits for session tokens, login ids and link codes: not to be guessed."""
 AUDIT_ID_BYTES = 8
+FROM_HERE = "from your network address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Desk:
 class Look:
     """The desk while one request is read for."""
 
-    __slots__ = ("call", "desk", "now_s", "options", "reading")
+    __slots__ = ("_spotless", "call", "desk", "now_s", "options", "reading")
 
     def __init__(self, desk: Desk, reading: Reading, call: Call) -> None:
         self.desk = desk
@@ -77,6 +78,7 @@ class Look:
         self.call = call
         self.now_s = call.now_s
         self.options = desk.options
+        self._spotless: str | None = None
 
     def visitor(self, token: str) -> Visitor:
         """Return whose live session this is; raise `SESSION_INVALID`."""
@@ -101,7 +103,7 @@ class Look:
         """Raise `THROTTLED` where failures stand against the network address of the request."""
         if self.call.address:
             tries = self.reading.tries(_address(self.call.address))
-            self._require_wait_over(tries, "from your network address")
+            self._require_wait_over(tries, FROM_HERE)
 
     def require_wait_over(self, email: str) -> None:
         """Raise `THROTTLED` where failures stand against an e-mail address, with an account or without."""
@@ -109,10 +111,15 @@ class Look:
 
     def require_no_wait(self, email: str) -> None:
         """Raise `LOCKED_OUT` or `THROTTLED`."""
-        self.require_calm()
-        tries = self.reading.tries(_account(email))
+        if self.call.address:
+            here, tries = self.reading.both_tries(_address(self.call.address), _account(email))
+            self._require_wait_over(here, FROM_HERE)
+        else:
+            tries = self.reading.tries(_account(email))
         _require_open(tries)
         self._require_wait_over(tries, "")
+        if tries.failures == 0:
+            self._spotless = email
 
     def _require_wait_over(self, tries: Tries, whence: str) -> None:
         wait_s = tries.blocked_until_s - self.now_s
@@ -141,6 +148,7 @@ class Work(Look):
     def count_failure(self, email: str, action: str = "login failure") -> None:
         """Count a wrong password or code, or a mail asked for: the next try waits longer, and too many in a row lock out."""
         self.count_against_address()
+        self._spotless = None
         tries = self.unit.count_failure(_account(email), self.now_s, self.options.account_rule)
         account = self.unit.account(email)
         if account is not None:  # what strangers type is no person's doing
@@ -155,7 +163,8 @@ class Work(Look):
 
     def clear_failures(self, email: str) -> None:
         """Forget what stands against a person. What stands against the network address goes with time alone."""
-        self.unit.clear_failures(_account(email))
+        if email != self._spotless:  # against most people nothing stands
+            self.unit.clear_failures(_account(email))
 
     def audit(self, action: str, account: Account, subject: str = "") -> None:
         """Write an audit record about a person."""

@@ -53,7 +53,7 @@ class Login:
                 raise PortalError(
                     PortalErrorCode.SECOND_FACTOR_REQUIRED, "Please give the code of your authenticator too."
                 )
-            self.require_code(work, account, request.code)
+            self._take_code(work, account, request.code)
             work.audit("login", account)
             return self._new_session(work, account, strong=True)
 
@@ -136,6 +136,9 @@ class Login:
     def require_code(self, work: Work, account: Account, code: str) -> None:
         """Accept a code once, or raise; a failure makes the next try wait."""
         work.require_no_wait(account.email)
+        self._take_code(work, account, code)
+
+    def _take_code(self, work: Work, account: Account, code: str) -> None:
         secret = account.secret or account.pending_secret
         if secret is None:
             raise _not_enrolled()
@@ -162,9 +165,9 @@ class Login:
         """Return the hash that the password fits, or None; it takes as long for nobody's account."""
         with self._desk.look(call) as look:
             look.require_no_wait(email)
-            account = look.reading.account(email)
-        encoded = self._nobodys_hash if account is None else account.password_hash
-        return encoded if password_matches(encoded, password) and account is not None else None
+            encoded = look.reading.password_hash(email)
+        matches = password_matches(encoded or self._nobodys_hash, password)
+        return encoded if matches else None
 
     def _accepted(self, work: Work, email: str, right: bytes | None) -> Account:
         """Return the account whose password was right; it may have changed while it was compared."""

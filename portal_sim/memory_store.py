@@ -121,6 +121,11 @@ class MemoryStore:
         """See `Reading`."""
         return self._accounts.get(email)
 
+    def password_hash(self, email: str) -> bytes | None:
+        """See `Reading`."""
+        account = self.account(email)
+        return None if account is None else account.password_hash
+
     def confirm_account(self, email: str) -> None:
         """See `Unit`."""
         self._change(email, confirmed=True)
@@ -222,6 +227,10 @@ class MemoryStore:
     def tries(self, subject: str) -> Tries:
         """See `Reading`."""
         return self._tries.get(subject, Tries())
+
+    def both_tries(self, one: str, other: str) -> tuple[Tries, Tries]:
+        """See `Reading`."""
+        return self.tries(one), self.tries(other)
 
     def count_failure(self, subject: str, now_s: int, rule: TryRule) -> Tries:
         """See `Unit`."""

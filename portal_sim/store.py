@@ -42,6 +42,9 @@ class Reading(Protocol):
     def account(self, email: str) -> Account | None:
         """Return the account of an e-mail address."""
 
+    def password_hash(self, email: str) -> bytes | None:
+        """Return the hash of an account's password, and nothing else of it."""
+
     def company(self, company_id: int) -> Company | None:
         """Return a company."""
 
@@ -74,6 +77,9 @@ class Reading(Protocol):
 
     def tries(self, subject: str) -> Tries:
         """Return what stands against a subject (`account:` or `address:`), whether anybody has that name or not."""
+
+    def both_tries(self, one: str, other: str) -> tuple[Tries, Tries]:
+        """Return what stands against two subjects, asked at once."""
 
     def recovery_codes_left(self, email: str) -> int:
         """Return how many recovery codes a person has left."""

@@ -22,13 +22,24 @@ from portal_sim.records import (
 )
 from portal_sim.sealing import Sealing
 from portal_sim.sql import tables as t
-from portal_sim.sql.rows import ABOUT_MAIL, COMPANY, about_reply, account_of, company_of, entry_of, mail_of, session_of
+from portal_sim.sql.rows import (
+    ABOUT_MAIL,
+    COMPANY,
+    about_reply,
+    account_of,
+    company_of,
+    entry_of,
+    mail_of,
+    session_of,
+    tries_of,
+)
 from wire.portal_api import AuditRecord, CheckState
 
 NOW: sa.BindParameter[int] = bindparam("now_s")
 _OPEN = t.accounts.c.identity == sa.literal(CheckState.IN_PROGRESS.value)
 
 _ACCOUNT = select(t.accounts).where(t.accounts.c.email == bindparam("email"))
+_PASSWORD = select(t.accounts.c.password_hash).where(t.accounts.c.email == bindparam("email"))
 _COMPANY = select(t.companies).where(t.companies.c.company_id == bindparam("company_id"))
 _USERS = select(t.accounts).where(t.accounts.c.company_id == bindparam("company_id"))
 _INVITED = (
@@ -55,6 +66,7 @@ _VISITOR = (
     .where(t.sessions.c.token_hash == bindparam("token_hash"), t.sessions.c.expires_s > NOW)
 )
 _TRIES = select(t.tries).where(t.tries.c.subject == bindparam("subject"))
+_BOTH_TRIES = select(t.tries).where(t.tries.c.subject.in_((bindparam("one"), bindparam("other"))))
 _CODES_LEFT = select(sa.func.count()).where(t.recovery_codes.c.email == bindparam("email"))
 _REPLY = select(t.replies).where(t.replies.c.key_hash == bindparam("key_hash"), t.replies.c.expires_s > NOW)
 _ISSUED = select(t.issued.c.issue_key).where(t.issued.c.audit_id == bindparam("audit_id"))
@@ -96,6 +108,11 @@ class SqlReading:
         """See `Reading`."""
         row = self._row(_ACCOUNT, email=email)
         return None if row is None else account_of(row, self._sealing)
+
+    def password_hash(self, email: str) -> bytes | None:
+        """See `Reading`."""
+        found: bytes | None = self._value(_PASSWORD, email=email)
+        return found
 
     def company(self, company_id: int) -> Company | None:
         """See `Reading`."""
@@ -158,7 +175,12 @@ class SqlReading:
     def tries(self, subject: str) -> Tries:
         """See `Reading`."""
         row = self._row(_TRIES, subject=subject)
-        return Tries() if row is None else Tries(row.failures, row.blocked_until_s, row.locked_out, row.last_s)
+        return Tries() if row is None else tries_of(row)
+
+    def both_tries(self, one: str, other: str) -> tuple[Tries, Tries]:
+        """See `Reading`."""
+        found = {row.subject: tries_of(row) for row in self._rows(_BOTH_TRIES, one=one, other=other)}
+        return found.get(one) or Tries(), found.get(other) or Tries()
 
     def recovery_codes_left(self, email: str) -> int:
         """See `Reading`."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from portal_sim.records import Account, AuditEntry, Company, LiveSession
+from portal_sim.records import Account, AuditEntry, Company, LiveSession, Tries
 from portal_sim.sealing import Sealing
 from wire.plain import from_plain, to_plain
 from wire.portal_api import AuditRecord, CheckState, CompanyState, Mail
@@ -83,6 +83,11 @@ def company_of(values: Mapping[Any, Any], prefix: str = "") -> Company:
 def session_of(row: Any) -> LiveSession:
     """Return the session in a row."""
     return LiveSession(email=row.email, family=row.family, strong=row.strong, expires_s=row.expires_s)
+
+
+def tries_of(row: Any) -> Tries:
+    """Return what stands against a subject in a row."""
+    return Tries(row.failures, row.blocked_until_s, row.locked_out, row.last_s)
 
 
 def entry_of(row: Any) -> AuditEntry:

@@ -233,6 +233,9 @@ def test_an_account_comes_back_as_it_was_kept(unit: Unit) -> None:
     )
     unit.add_account(kept, 0)
     assert unit.account(OTHER) == kept
+    assert unit.password_hash(OTHER) == kept.password_hash
+    unit.set_password(OTHER, b"another hash")
+    assert (unit.password_hash(OTHER), unit.password_hash("nobody@x.example")) == (b"another hash", None)
 
 
 def test_an_address_is_taken_when_confirmed_and_held_until_the_link_runs_out(unit: Unit) -> None:
@@ -464,6 +467,8 @@ def test_failures_count_wait_and_lock_as_the_rule_says_each_subject_by_itself(un
     assert unit.count_failure("account:b", 100, RULE).failures == 1
     assert unit.tries("account:a") == counted[-1]
     assert unit.tries("account:c").failures == 0
+    assert unit.both_tries("account:c", "account:a") == (unit.tries("account:c"), counted[-1])
+    assert unit.both_tries("account:a", "account:a") == (counted[-1], counted[-1])
     unit.clear_failures("account:a")
     unit.clear_failures("account:a")
     assert (unit.tries("account:a").failures, unit.tries("account:a").locked_out) == (0, False)
